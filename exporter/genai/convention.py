@@ -1,0 +1,135 @@
+"""Read the conventions: one data file each, checked when the service starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from exporter.errors import ConfigurationError
+from exporter.genai.fields import FIELDS, TEXT_FIELDS, TIME_FIELDS
+
+NS_PER_UNIT: dict[str, int] = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Source(_Model):
+    """One place where a field may be found. Exactly one of the first four says where.
+
+    `key` with `event` is an attribute of a span event; `event` alone is the time from the span's
+    start to that event.
+    """
+
+    key: str | None = None
+    resource: str | None = None
+    event: str | None = None
+    span_name: str | None = None
+    value: str | None = None
+    """The field's value wherever the source is present, instead of what stands there."""
+    values: dict[str, str] | None = None
+    """What each value means; one that is not listed is not a match."""
+    transform: Literal["provider", "first_item"] | None = None
+    """A named function over the distinct values, see transforms.py."""
+    unit: Literal["s", "ms", "us", "ns"] | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Source:
+        places = [self.key or self.event, self.resource, self.span_name]
+        if sum(place is not None for place in places) != 1:
+            raise ValueError("a source is one of key, event, resource or span_name")
+        if self.span_name is not None and self.value is None:
+            raise ValueError("a source by span_name needs a value")
+        return self
+
+
+class Detect(_Model):
+    """What marks a span as the convention's own. Any one of these is enough."""
+
+    always: bool = False
+    keys: tuple[str, ...] = ()
+    key_prefixes: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+    span_names: tuple[str, ...] = ()
+
+
+class Convention(_Model):
+    """One convention: how to recognise it and where it keeps each field."""
+
+    name: str
+    order: int
+    """Position among the conventions: for each field the first match wins."""
+    about: str
+    source: str
+    detect: Detect
+    fields: dict[str, Annotated[tuple[Source, ...], Field(min_length=1)]]
+    content_keys: tuple[str, ...] = ()
+    """Attributes that hold prompts, answers or documents: kept apart, with their own life."""
+    content_prefixes: tuple[str, ...] = ()
+    input_includes_cache: bool = True
+    output_includes_reasoning: bool = True
+    exclusive_input_scopes: tuple[str, ...] = ()
+    """Scopes whose input count leaves cached tokens out, against the convention."""
+    exclusive_output_scopes: tuple[str, ...] = ()
+    """Scopes whose output count leaves reasoning out, against the convention."""
+
+    @model_validator(mode="after")
+    def _known_fields(self) -> Convention:
+        if unknown := sorted(set(self.fields) - FIELDS):
+            raise ValueError(f"unknown fields: {', '.join(unknown)}")
+        for name, sources in self.fields.items():
+            if name in TIME_FIELDS and any(s.unit is None and s.key for s in sources):
+                raise ValueError(f"{name}: a source by key needs a unit")
+            if name not in TEXT_FIELDS and any(s.value or s.values for s in sources):
+                raise ValueError(f"{name}: only a text field takes value or values")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSource:
+    """A source with the convention that it belongs to; `bit` is the convention's position."""
+
+    bit: int
+    source: Source
+
+
+class Conventions:
+    """All conventions in their order."""
+
+    def __init__(self, conventions: Iterable[Convention]) -> None:
+        self.all = tuple(sorted(conventions, key=lambda c: c.order))
+        orders = [c.order for c in self.all]
+        if len(set(orders)) != len(orders) or len({c.name for c in self.all}) != len(self.all):
+            raise ConfigurationError("two conventions have the same name or the same order")
+        self.sources: dict[str, tuple[FieldSource, ...]] = {
+            field: tuple(
+                FieldSource(bit, source)
+                for bit, convention in enumerate(self.all)
+                for source in convention.fields.get(field, ())
+            )
+            for field in sorted(FIELDS)
+        }
+
+
+def parse(text: str, where: str) -> Convention:
+    """Read one convention file; raise ConfigurationError that names the place."""
+    try:
+        raw: Any = yaml.safe_load(text)
+        return Convention.model_validate(raw)
+    except (yaml.YAMLError, ValidationError) as error:
+        raise ConfigurationError(f"{where}: {error}") from error
+
+
+@cache
+def load() -> Conventions:
+    """Return the conventions that this package carries."""
+    folder = resources.files("exporter.genai") / "conventions"
+    files = sorted((f for f in folder.iterdir() if f.name.endswith(".yaml")), key=lambda f: f.name)
+    return Conventions(parse(file.read_text(encoding="utf-8"), file.name) for file in files)

@@ -1,0 +1,241 @@
+"""Find the canonical fields of every span, whatever convention it came in.
+
+For each field the sources of all conventions are tried in their order and the first match wins,
+never a sum; find.py does the trying. Here are the columns that are made of several fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from exporter.genai.convention import Conventions
+from exporter.genai.fields import (
+    CALL,
+    CLASS_OF_OPERATION,
+    COUNT_FIELDS,
+    TEXT_FIELDS,
+)
+from exporter.genai.find import Finder, Flags
+from exporter.genai.tokens import Counts, Usage, disjoint
+from exporter.spans.batch import Bools, SpanBatch
+from exporter.spans.schema import STATUS_CODES, STATUS_ERROR, TOKEN_KINDS
+
+
+class Normaliser:
+    """Adds the GenAI columns (all but cost) to a batch, and sets its content apart."""
+
+    def __init__(self, conventions: Conventions) -> None:
+        self._conventions = conventions
+        always = [c.detect.always for c in conventions.all]
+        # Bits of conventions that say something about a span but never make it a GenAI span.
+        self._generic = sum(1 << bit for bit, yes in enumerate(always) if yes)
+
+    def __call__(self, batch: SpanBatch) -> SpanBatch:
+        """Return the batch with its canonical columns; the input is not changed."""
+        flags = self._detect(batch)
+        finder = Finder(batch, flags)
+        texts = {
+            column: finder.text(field, self._conventions.sources[field])
+            for field, column in TEXT_FIELDS.items()
+        }
+        columns: dict[str, pa.Array] = dict(texts)
+        columns["ServiceName"] = _service_name(batch)
+        columns["Convention"] = self._names(flags)
+        columns["SpanClass"] = _span_class(texts["Operation"])
+        columns["Status"] = _status(batch["StatusCode"], texts["ErrorType"])
+        columns["ErrorType"] = _error_type(columns["Status"], texts["ErrorType"])
+        reported = {name: finder.count(self._conventions.sources[name]) for name in COUNT_FIELDS}
+        usage = Usage(reported, *self._inclusive(batch, flags))
+        columns |= _token_columns(usage, columns["SpanClass"])
+        ttft, tpot = _times(finder, self._conventions, batch.duration_ns, usage)
+        columns |= {"TimeToFirstToken": ttft, "TimePerOutputToken": tpot}
+        columns["ReportedCostUsd"] = finder.money(self._conventions.sources["reported_cost"])
+        return self._set_content_apart(batch).with_columns(columns)
+
+    def _detect(self, batch: SpanBatch) -> Flags:
+        """Return for each span the conventions that it is written in, one bit each."""
+        attributes = batch.attributes
+        by_key = np.array([self._key_flags(key) for key in attributes.key_names], dtype=np.uint64)
+        flags = np.full(len(batch), self._generic, dtype=np.uint64)
+        if len(attributes.codes):
+            # reduceat reads an empty owner as its next neighbour, so only owners with entries.
+            filled = np.diff(attributes.offsets) > 0
+            starts = attributes.offsets[:-1][filled]
+            flags[filled] |= np.bitwise_or.reduceat(by_key[attributes.codes], starts)
+        scopes = batch.scopes["ScopeName"].to_pylist()
+        by_scope = np.array([self._scope_flags(name) for name in scopes], dtype=np.uint64)
+        if len(by_scope):
+            flags |= by_scope[batch.scope_of_span]
+        names = batch["SpanName"]
+        by_name = [self._name_flags(name) for name in names.dictionary.to_pylist()]
+        if any(by_name):
+            flags |= np.array(by_name, dtype=np.uint64)[names.indices.to_numpy()]
+        return flags
+
+    def _key_flags(self, key: str) -> int:
+        return sum(
+            1 << bit
+            for bit, c in enumerate(self._conventions.all)
+            if key in c.detect.keys or key.startswith(c.detect.key_prefixes or ("\0",))
+        )
+
+    def _scope_flags(self, scope: str) -> int:
+        return sum(
+            1 << bit for bit, c in enumerate(self._conventions.all) if scope in c.detect.scopes
+        )
+
+    def _name_flags(self, name: str) -> int:
+        return sum(
+            1 << bit for bit, c in enumerate(self._conventions.all) if name in c.detect.span_names
+        )
+
+    def _names(self, flags: Flags) -> pa.DictionaryArray:
+        """Return the first convention of each span by name, null for none."""
+        own = flags & ~np.uint64(self._generic)
+        first = np.full(len(flags), -1, dtype=np.int32)
+        for bit in reversed(range(len(self._conventions.all))):
+            first[(own >> np.uint64(bit)) & np.uint64(1) == 1] = bit
+        names = [c.name for c in self._conventions.all]
+        return pa.DictionaryArray.from_arrays(pa.array(first, mask=first < 0), pa.array(names))
+
+    def _inclusive(self, batch: SpanBatch, flags: Flags) -> tuple[Bools, Bools]:
+        """Return whether input includes cached tokens, and output includes reasoning."""
+        scopes = batch.scopes["ScopeName"].to_pylist()
+        input_includes = np.ones(len(batch), dtype=np.bool_)
+        output_includes = np.ones(len(batch), dtype=np.bool_)
+        for bit, c in reversed(list(enumerate(self._conventions.all))):
+            mine = (flags >> np.uint64(bit)) & np.uint64(1) == 1
+            if c.detect.always or not mine.any():
+                continue
+            input_includes[mine] = c.input_includes_cache
+            output_includes[mine] = c.output_includes_reasoning
+            odd_in = np.array([s in c.exclusive_input_scopes for s in scopes], dtype=np.bool_)
+            odd_out = np.array([s in c.exclusive_output_scopes for s in scopes], dtype=np.bool_)
+            input_includes[mine & odd_in[batch.scope_of_span]] = False
+            output_includes[mine & odd_out[batch.scope_of_span]] = False
+        return input_includes, output_includes
+
+    def _set_content_apart(self, batch: SpanBatch) -> SpanBatch:
+        """Return the batch with its content attributes moved to their own place."""
+        attributes = batch.attributes
+        is_content = np.array(
+            [self._is_content(key) for key in attributes.key_names], dtype=np.bool_
+        )
+        if not is_content.any():
+            return replace(batch, content=None)
+        marked = is_content[attributes.codes]
+        return replace(
+            batch, attributes=attributes.select(~marked), content=attributes.select(marked)
+        )
+
+    def _is_content(self, key: str) -> bool:
+        return any(
+            key in c.content_keys or key.startswith(c.content_prefixes or ("\0",))
+            for c in self._conventions.all
+        )
+
+
+# Columns made of several fields ---------------------------------------------------------------
+
+
+def _service_name(batch: SpanBatch) -> pa.DictionaryArray:
+    """Return service.name of the resource; the SDK specification's default where it is absent."""
+    attributes = batch.resource_attributes
+    names = np.full(len(attributes), "unknown_service", dtype=object)
+    if "service.name" in attributes.key_names:
+        entries = attributes.entries_of(attributes.key_names.index("service.name"))
+        texts = attributes.text.take(pa.array(entries)).to_pylist()
+        for owner, text in zip(attributes.owners[entries], texts, strict=True):
+            names[owner] = text or "unknown_service"
+    encoded = pa.array(names, pa.string()).dictionary_encode()
+    indices = encoded.indices.to_numpy()[batch.resource_of_span]
+    return pa.DictionaryArray.from_arrays(pa.array(indices), encoded.dictionary)
+
+
+def _span_class(operation: pa.DictionaryArray) -> pa.DictionaryArray:
+    words = operation.dictionary.to_pylist()
+    classes = pa.array([CLASS_OF_OPERATION.get(word) for word in words], pa.string())
+    return classes.take(operation.indices).dictionary_encode()
+
+
+def _status(codes: pa.DictionaryArray, error_type: pa.DictionaryArray) -> pa.DictionaryArray:
+    """Return ok or error: an error status, or an error.type on a span whose status is not Ok."""
+    status = codes.indices.to_numpy()
+    failed = status == STATUS_ERROR
+    failed |= (status != STATUS_CODES.index("Ok")) & error_type.is_valid().to_numpy(
+        zero_copy_only=False
+    )
+    return pa.DictionaryArray.from_arrays(
+        pa.array(failed.astype(np.int32)), pa.array(["ok", "error"])
+    )
+
+
+def _error_type(status: pa.DictionaryArray, error_type: pa.DictionaryArray) -> pa.Array:
+    """Return error.type of failed spans; `_OTHER`, as OpenTelemetry says, where none is given."""
+    failed = status.indices.cast(pa.bool_())
+    words = error_type.cast(pa.string()).fill_null("_OTHER")
+    return pc.if_else(failed, words, None).dictionary_encode()
+
+
+def _token_columns(usage: Usage, span_class: pa.DictionaryArray) -> dict[str, pa.Array]:
+    is_call = pc.equal(span_class.cast(pa.string()), CALL).fill_null(False)
+    calls = is_call.to_numpy(zero_copy_only=False)
+    known = (usage.reported["input_tokens"] >= 0) | (usage.reported["output_tokens"] >= 0)
+    source = np.where(calls, np.where(known, 0, 1), -1).astype(np.int32)
+    kinds = disjoint(usage)
+    columns: dict[str, pa.Array] = {
+        kind.column: pa.array(kinds[kind.name], pa.uint64(), mask=kinds[kind.name] < 0)
+        for kind in TOKEN_KINDS
+    }
+    columns["UsageSource"] = pa.DictionaryArray.from_arrays(
+        pa.array(source, mask=~calls), pa.array(["reported", "missing"])
+    )
+    # Who owns the usage of nested calls is decided in attribution; a call on its own owns it.
+    columns["UsageRole"] = pa.DictionaryArray.from_arrays(
+        pa.array(np.zeros(len(calls), dtype=np.int32), mask=~calls), pa.array(["own"])
+    )
+    columns["ReportedUsage"] = _reported_map(usage.reported)
+    return columns
+
+
+def _reported_map(reported: Mapping[str, Counts]) -> pa.MapArray:
+    """Return the counts that were reported as a map for each span, row by row."""
+    table = np.stack([reported[name] for name in COUNT_FIELDS], axis=1)
+    known = table >= 0
+    offsets = np.concatenate(([0], np.cumsum(known.sum(axis=1)))).astype(np.int32)
+    codes = np.broadcast_to(np.arange(table.shape[1], dtype=np.int32), table.shape)[known]
+    keys = pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(COUNT_FIELDS))
+    return pa.MapArray.from_arrays(
+        offsets, keys.cast(pa.string()), pa.array(table[known], pa.uint64())
+    )
+
+
+def _times(
+    finder: Finder, conventions: Conventions, duration_ns: NDArray[np.int64], usage: Usage
+) -> tuple[pa.Array, pa.Array]:
+    """Return time to first token and time per output token, nanoseconds, null: not known.
+
+    Emitters disagree about units (seconds, milliseconds, nanoseconds under one name). A time to
+    first token longer than its span is read in the next smaller unit until it fits, else dropped.
+    """
+    ttft = finder.time_ns(conventions.sources["ttft"])
+    longest = duration_ns.astype(np.float64)
+    for _ in range(3):
+        ttft = np.where(ttft > longest, ttft / 1000, ttft)
+    ttft[(ttft > longest) | (ttft < 0)] = np.nan
+    reported = finder.time_ns(conventions.sources["tpot"])
+    output = usage.reported["output_tokens"]
+    spread = np.where(output > 1, (longest - ttft) / np.maximum(output - 1, 1), np.nan)
+    tpot = np.where(np.isfinite(reported) & (reported <= longest), reported, spread)
+    return _nanoseconds(ttft), _nanoseconds(tpot)
+
+
+def _nanoseconds(values: NDArray[np.float64]) -> pa.Array:
+    known = np.isfinite(values) & (values >= 0)
+    return pa.array(np.rint(np.where(known, values, 0)).astype(np.uint64), mask=~known)

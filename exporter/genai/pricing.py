@@ -1,0 +1,233 @@
+"""Put a cost on every call: resolve each (provider, model, minute) once, then multiply columns.
+
+Cost is integer arithmetic: picodollars a token times tokens, each part rounded half to even to
+whole nano-dollars, and the total is the sum of the rounded parts. So every sum anywhere (metrics,
+ClickHouse, a flame graph) adds the same integers.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from exporter.genai.fields import CALL
+from exporter.genai.money import Nano, money, nano_dollars
+from exporter.genai.prices import Listing, PriceBook, Rate, RateCard
+from exporter.spans.batch import Bools, Ints, SpanBatch
+from exporter.spans.schema import COST_COLUMNS, NANOSECONDS, TOKEN_KINDS
+
+# Price lists change by the day or by the minute of the day, never within a minute.
+_SLOT_NS = 60 * NANOSECONDS
+# A model name comes from the sender: a look-up table of them must not grow without end.
+_LISTINGS_MAX = 4096
+_MODEL_NAME_CHARS_MAX = 256
+
+UNPRICED_REASONS = ("no_model", "unknown_model", "no_usage", "no_rate")
+_NO_MODEL, _UNKNOWN_MODEL, _NO_USAGE, _NO_RATE = range(len(UNPRICED_REASONS))
+
+
+@dataclass(frozen=True, slots=True)
+class _Costs:
+    """Costs of n spans in nano-dollars: parts by cost type, and the kinds that have no rate."""
+
+    parts: dict[str, Nano]
+    known: dict[str, Bools]
+    unrated: Bools
+
+
+class Pricer:
+    """Adds the cost columns to a normalised batch."""
+
+    def __init__(self, book: PriceBook) -> None:
+        self._book = book
+        self._listings: OrderedDict[tuple[str | None, str], Listing | None] = OrderedDict()
+
+    def __call__(self, batch: SpanBatch) -> SpanBatch:
+        """Return the batch with Model and cost columns; only calls are priced.
+
+        The computed cost counts where there is one, else the cost that the sender reported.
+        """
+        is_call = pc.equal(batch["SpanClass"].cast(pa.string()), CALL).fill_null(False)
+        calls = is_call.to_numpy(zero_copy_only=False)
+        models = _effective_model(batch)
+        cards, card_of_span, has_model = self._cards(batch, models, calls)
+        costs = _multiply(batch, cards, card_of_span)
+        has_usage = _has_usage(batch)
+        priced = (card_of_span >= 0) & has_usage & ~costs.unrated
+        reason = np.full(len(batch), -1, dtype=np.int32)
+        reason[calls & ~has_model] = _NO_MODEL
+        reason[calls & has_model & (card_of_span < 0)] = _UNKNOWN_MODEL
+        reason[calls & (card_of_span >= 0) & costs.unrated] = _NO_RATE
+        # A failed call without usage has nothing to price; one that succeeded has lost its usage.
+        reason[~has_usage] = -1
+        succeeded = pc.equal(batch["Status"].cast(pa.string()), "ok").to_numpy(zero_copy_only=False)
+        reason[calls & ~has_usage & succeeded] = _NO_USAGE
+        return batch.with_columns(
+            _cost_columns(batch, costs, priced, calls, reason)
+            | _card_columns(models, cards, card_of_span, priced)
+        )
+
+    def _cards(
+        self, batch: SpanBatch, models: pa.DictionaryArray, calls: Bools
+    ) -> tuple[list[RateCard], Ints, Bools]:
+        """Return the distinct cards, the card of each span (-1: none) and who names a model."""
+        model_codes = models.indices.fill_null(-1).to_numpy()
+        providers = batch["Provider"]
+        provider_codes = providers.indices.fill_null(-1).to_numpy()
+        has_model = model_codes >= 0
+        wanted = np.flatnonzero(calls & has_model)
+        slots = batch.start_ns[wanted] // _SLOT_NS
+        keys = np.stack([provider_codes[wanted], model_codes[wanted], slots], axis=1)
+        distinct, inverse = np.unique(keys, axis=0, return_inverse=True)
+        provider_names = providers.dictionary.to_pylist()
+        model_names = models.dictionary.to_pylist()
+        cards: list[RateCard] = []
+        codes = np.full(len(distinct), -1, dtype=np.int32)
+        # A loop over distinct models and minutes, a handful in a batch.
+        for position, (p, m, slot) in enumerate(distinct.tolist()):
+            provider = provider_names[p] if p >= 0 else None
+            card = self._card(provider, model_names[m], slot * _SLOT_NS)
+            if card is not None:
+                codes[position] = len(cards)
+                cards.append(card)
+        card_of_span = np.full(len(batch), -1, dtype=np.int32)
+        card_of_span[wanted] = codes[inverse.reshape(-1)]
+        return cards, card_of_span, has_model
+
+    def _card(self, provider: str | None, model: str, instant_ns: int) -> RateCard | None:
+        listing = self._listing(provider, model[:_MODEL_NAME_CHARS_MAX])
+        if listing is None:
+            return None
+        return listing.card_at(datetime.fromtimestamp(instant_ns // NANOSECONDS, UTC))
+
+    def _listing(self, provider: str | None, model: str) -> Listing | None:
+        key = (provider, model)
+        if key not in self._listings:
+            if len(self._listings) >= _LISTINGS_MAX:
+                self._listings.popitem(last=False)
+            self._listings[key] = self._book.find(provider, model)
+        return self._listings[key]
+
+
+def _effective_model(batch: SpanBatch) -> pa.DictionaryArray:
+    """Return the model as answered, else as asked for."""
+    answered = batch["ResponseModel"].cast(pa.string())
+    return pc.coalesce(answered, batch["RequestModel"].cast(pa.string())).dictionary_encode()
+
+
+def _has_usage(batch: SpanBatch) -> Bools:
+    known = np.zeros(len(batch), dtype=np.bool_)
+    for kind in TOKEN_KINDS:
+        column = batch[kind.column]
+        if column.null_count < len(column):
+            known |= column.is_valid().to_numpy(zero_copy_only=False)
+    return known
+
+
+def _multiply(batch: SpanBatch, cards: list[RateCard], card_of_span: Ints) -> _Costs:
+    n = len(batch)
+    tokens = {
+        kind.name: batch[kind.column].fill_null(0).to_numpy().astype(np.int64)
+        for kind in TOKEN_KINDS
+        if batch[kind.column].null_count < n
+    }
+    asked = sum(
+        (tokens[k.name] for k in TOKEN_KINDS if k.name in tokens and _is_input(k.cost)),
+        np.zeros(n, dtype=np.int64),
+    )
+    parts = {name: np.zeros(n, dtype=np.int64) for name in COST_COLUMNS}
+    known = {name: np.zeros(n, dtype=np.bool_) for name in COST_COLUMNS}
+    unrated = np.zeros(n, dtype=np.bool_)
+    has_card = card_of_span >= 0
+    for kind in TOKEN_KINDS:
+        if kind.name not in tokens:
+            continue
+        count = tokens[kind.name]
+        pico = _rates(cards, kind.name, card_of_span, asked)
+        rated = has_card & (pico >= 0)
+        parts[kind.cost] += _round_to_nano(np.where(rated, count * pico, 0))
+        known[kind.cost] |= rated & batch[kind.column].is_valid().to_numpy(zero_copy_only=False)
+        unrated |= has_card & (pico < 0) & (count > 0)
+    fee = np.array([_round_half_even(card.request) for card in cards] + [0], dtype=np.int64)
+    parts["request"] = fee[card_of_span]
+    known["request"] = parts["request"] > 0
+    return _Costs(parts, known, unrated)
+
+
+def _is_input(cost_type: str) -> bool:
+    return cost_type in {"input", "cache_read", "cache_write"}
+
+
+def _rates(cards: list[RateCard], kind: str, card_of_span: Ints, asked: Nano) -> Nano:
+    """Return picodollars a token for each span, -1: no rate.
+
+    The tier goes by the whole request's input tokens and holds for all of its tokens.
+    """
+    rates = [card.rates.get(kind) for card in cards]
+    base = np.array([-1 if rate is None else rate.base for rate in rates] + [-1], dtype=np.int64)
+    pico = base[card_of_span]
+    for position, rate in enumerate(rates):
+        if rate is not None and rate.starts:
+            mine = card_of_span == position
+            pico[mine] = _tiered(rate, asked[mine])
+    return pico
+
+
+def _tiered(rate: Rate, asked: Nano) -> Nano:
+    ladder = np.array([rate.base, *rate.tiers], dtype=np.int64)
+    return ladder[np.searchsorted(np.array(rate.starts), asked, side="left")]
+
+
+def _round_to_nano(pico: Nano) -> Nano:
+    """Return picodollars as nano-dollars, half to even."""
+    quotient, rest = np.divmod(pico, 1000)
+    up = (rest > 500) | ((rest == 500) & (quotient % 2 == 1))
+    return quotient + up
+
+
+def _round_half_even(pico: int) -> int:
+    return int(_round_to_nano(np.array([pico], dtype=np.int64))[0])
+
+
+def _cost_columns(
+    batch: SpanBatch, costs: _Costs, priced: Bools, calls: Bools, reason: Ints
+) -> dict[str, pa.Array]:
+    reported = batch["ReportedCostUsd"]
+    given = reported.is_valid().to_numpy(zero_copy_only=False) & calls & ~priced
+    total = sum(costs.parts.values(), np.zeros(len(batch), dtype=np.int64))
+    counted = np.where(given, nano_dollars(reported), total)
+    columns: dict[str, pa.Array] = {"CostUsd": money(counted, priced | given)}
+    for name, column in COST_COLUMNS.items():
+        columns[column] = money(costs.parts[name], priced & costs.known[name])
+    source = np.where(priced, 0, 1).astype(np.int32)
+    columns["CostSource"] = pa.DictionaryArray.from_arrays(
+        pa.array(source, mask=~(priced | given)), pa.array(["computed", "reported"])
+    )
+    # A reported cost is a price: such a call is not unpriced.
+    columns["UnpricedReason"] = pa.DictionaryArray.from_arrays(
+        pa.array(reason, mask=(reason < 0) | given), pa.array(UNPRICED_REASONS)
+    )
+    return columns
+
+
+def _card_columns(
+    models: pa.DictionaryArray, cards: list[RateCard], card_of_span: Ints, priced: Bools
+) -> dict[str, pa.Array]:
+    listed = pa.array([card.model or None for card in cards], pa.string())
+    with_card = pa.array(card_of_span, mask=card_of_span < 0)
+    used = pa.array(card_of_span, mask=~priced)
+    model = pc.coalesce(listed.take(with_card), models.cast(pa.string()))
+    return {
+        "Model": model.dictionary_encode(),
+        "PriceId": pa.array([c.price_id for c in cards], pa.string())
+        .take(used)
+        .dictionary_encode(),
+        "PriceVersion": pa.array([c.version for c in cards], pa.string())
+        .take(used)
+        .dictionary_encode(),
+    }

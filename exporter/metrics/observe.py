@@ -1,0 +1,240 @@
+"""Count a priced batch: group its rows by their labels, add each group once.
+
+Counting and reading share one lock. Reading copies the arrays under it and renders outside, so a
+scrape holds up ingest for the time of a copy, not of a rendering.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from exporter.genai.fields import CALL
+from exporter.genai.money import nano_dollars
+from exporter.metrics import catalog
+from exporter.metrics.cardinality import LabelLimiter
+from exporter.metrics.catalog import Label, Metric, MetricType
+from exporter.metrics.series import CounterSeries, HistogramSeries, Observations
+from exporter.spans.batch import Bools, SpanBatch
+from exporter.spans.schema import COST_COLUMNS, NANOSECONDS, TOKEN_KINDS
+
+Labels = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Groups:
+    """Some rows of a batch, grouped by the values of some labels."""
+
+    rows: NDArray[np.intp]
+    """Positions in the batch."""
+    group: NDArray[np.int64]
+    """Group of each row."""
+    labels: tuple[Label, ...]
+    values: list[Labels]
+    """Label values of each group, in the order of `labels`."""
+
+    def project(self, labels: Sequence[Label], constant: str = "") -> list[Labels]:
+        """Return each group's values of these labels; `constant` for a label without a column."""
+        at = [self.labels.index(label) if label.column else -1 for label in labels]
+        return [tuple(values[i] if i >= 0 else constant for i in at) for values in self.values]
+
+    def count(self, among: Bools | None = None) -> NDArray[np.int64]:
+        """Return the rows of each group, all or those marked."""
+        group = self.group if among is None else self.group[among]
+        return np.bincount(group, minlength=len(self.values))
+
+    def sum(self, amounts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the sum of each group. Exact: a batch's sums stay far below 2**53."""
+        return np.bincount(self.group, weights=amounts, minlength=len(self.values)).astype(np.int64)
+
+
+class Observer:
+    """All metrics of the workload, and how a batch is counted into them."""
+
+    def __init__(
+        self, *, extra_labels: Sequence[str] = (), label_values_max: int, series_max: int
+    ) -> None:
+        self._extra = tuple(catalog.EXTRA_LABELS[name] for name in extra_labels)
+        self._values_max = label_values_max
+        self._limiters: dict[str, LabelLimiter] = {}
+        self.lock = threading.Lock()
+        self.counters: dict[str, CounterSeries] = {}
+        self.histograms: dict[str, HistogramSeries] = {}
+        for declared in catalog.METRICS:
+            metric = catalog.with_extra_labels(declared, self._extra)
+            if metric.type is MetricType.HISTOGRAM:
+                self.histograms[metric.name] = HistogramSeries(metric, series_max)
+            else:
+                scale = NANOSECONDS if declared is catalog.COST else 1
+                self.counters[metric.name] = CounterSeries(metric, series_max, scale=scale)
+
+    def __call__(self, batch: SpanBatch) -> None:
+        """Count every call, tool, agent and operation of a priced batch, once."""
+        with self.lock:
+            self._calls(batch)
+            self._runs(batch, "tool", catalog.TOOL_CALLS, catalog.TOOL_DURATION)
+            self._runs(batch, "agent", catalog.AGENT_RUNS, catalog.AGENT_DURATION)
+            self._operations(batch)
+
+    @property
+    def overflows(self) -> dict[str, int]:
+        """Label values and series that were turned away, by label or metric name."""
+        tables = [*self.counters.values(), *self.histograms.values()]
+        by_label = {name: limiter.overflowed for name, limiter in self._limiters.items()}
+        return by_label | {series.metric.name: series.table.overflowed for series in tables}
+
+    @property
+    def series(self) -> dict[str, int]:
+        """Number of label sets of each metric."""
+        tables = [*self.counters.values(), *self.histograms.values()]
+        return {t.metric.name: len(t.table) for t in tables}
+
+    def _calls(self, batch: SpanBatch) -> None:
+        own = _is(batch["UsageRole"], "own")
+        labels = (*catalog.REQUESTS.labels, catalog.REASON, *self._extra)
+        groups = self._group(batch, np.flatnonzero(_is(batch["SpanClass"], CALL) & own), labels)
+        if not groups.values:
+            return
+        self._add(catalog.REQUESTS, groups, groups.count())
+        self._add(
+            catalog.UNPRICED, groups, groups.count(_known(batch["UnpricedReason"])[groups.rows])
+        )
+        missing = _is(batch["UsageSource"], "missing") & _is(batch["Status"], "ok")
+        self._add(catalog.MISSING_USAGE, groups, groups.count(missing[groups.rows]))
+        self._tokens(batch, groups)
+        self._costs(batch, groups)
+        self._durations(catalog.REQUEST_DURATION, batch, groups, "Duration")
+        self._durations(catalog.TIME_TO_FIRST_TOKEN, batch, groups, "TimeToFirstToken")
+        self._durations(catalog.TIME_PER_OUTPUT_TOKEN, batch, groups, "TimePerOutputToken")
+
+    def _tokens(self, batch: SpanBatch, groups: _Groups) -> None:
+        for kind in TOKEN_KINDS:
+            column = batch[kind.column]
+            if column.null_count == len(column):
+                continue
+            known = _known(column)[groups.rows]
+            amounts = column.fill_null(0).to_numpy().astype(np.int64)[groups.rows]
+            self._add(
+                catalog.TOKENS, groups, groups.sum(amounts), groups.count(known) > 0, kind.name
+            )
+
+    def _costs(self, batch: SpanBatch, groups: _Groups) -> None:
+        parts = np.zeros(len(groups.rows), dtype=np.int64)
+        for name, column in COST_COLUMNS.items():
+            known = _known(batch[column])[groups.rows]
+            amounts = nano_dollars(batch[column])[groups.rows]
+            parts += amounts
+            self._add(catalog.COST, groups, groups.sum(amounts), groups.count(known) > 0, name)
+        # What a sender reports as one sum has no parts.
+        rest = nano_dollars(batch["CostUsd"])[groups.rows] - parts
+        unsplit = _is(batch["CostSource"], "reported")[groups.rows]
+        self._add(
+            catalog.COST,
+            groups,
+            groups.sum(rest),
+            groups.count(unsplit) > 0,
+            catalog.COST_UNSPLIT,
+        )
+
+    def _runs(self, batch: SpanBatch, span_class: str, runs: Metric, duration: Metric) -> None:
+        groups = self._group(
+            batch, np.flatnonzero(_is(batch["SpanClass"], span_class)), runs.labels
+        )
+        if groups.values:
+            self._add(runs, groups, groups.count())
+            self._durations(duration, batch, groups, "Duration")
+
+    def _operations(self, batch: SpanBatch) -> None:
+        counted = np.zeros(len(batch), dtype=np.bool_)
+        for span_class in (CALL, "tool", "agent"):
+            counted |= _is(batch["SpanClass"], span_class)
+        others = _known(batch["SpanClass"]) & ~counted
+        groups = self._group(batch, np.flatnonzero(others), catalog.OPERATIONS.labels)
+        if groups.values:
+            self._add(catalog.OPERATIONS, groups, groups.count())
+
+    def _add(
+        self,
+        metric: Metric,
+        groups: _Groups,
+        amounts: NDArray[np.int64],
+        present: Bools | None = None,
+        constant: str = "",
+    ) -> None:
+        """Add each group's amount; `present` says which groups have one (default: not 0)."""
+        series = self.counters[metric.name]
+        chosen = np.flatnonzero(amounts > 0 if present is None else present)
+        if len(chosen):
+            label_sets = groups.project(series.metric.labels, constant)
+            series.add([label_sets[i] for i in chosen], amounts[chosen])
+
+    def _durations(self, metric: Metric, batch: SpanBatch, groups: _Groups, column: str) -> None:
+        known = _known(batch[column])[groups.rows]
+        if not known.any():
+            return
+        rows = groups.rows[known]
+        series = self.histograms[metric.name]
+        seen = Observations(
+            groups=groups.group[known],
+            values_ns=batch[column].fill_null(0).to_numpy().astype(np.int64)[rows],
+            end_ns=(batch.start_ns + batch.duration_ns)[rows],
+            trace_ids=_hex_ids(batch["TraceId"], 32)[rows],
+            span_ids=_hex_ids(batch["SpanId"], 16)[rows],
+        )
+        series.observe(groups.project(series.metric.labels), seen)
+
+    def _group(
+        self, batch: SpanBatch, rows: NDArray[np.intp], labels: tuple[Label, ...]
+    ) -> _Groups:
+        key = np.zeros(len(rows), dtype=np.int64)
+        codes: list[NDArray[np.int64]] = []
+        words: list[list[str]] = []
+        for label in labels:
+            code, values = self._label(label, batch[label.column], rows)
+            codes.append(code)
+            words.append(values)
+            key = key * len(values) + code
+        _, first, group = np.unique(key, return_index=True, return_inverse=True)
+        values = [
+            tuple(word[code[row]] for word, code in zip(words, codes, strict=True))
+            for row in first.tolist()
+        ]
+        return _Groups(rows, group.reshape(-1), labels, values)
+
+    def _label(
+        self, label: Label, column: pa.Array, rows: NDArray[np.intp]
+    ) -> tuple[NDArray[np.int64], list[str]]:
+        """Return a code for each row and the admitted value of each code."""
+        encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+        raw = encoded.indices.fill_null(-1).to_numpy()[rows]
+        used, code = np.unique(raw, return_inverse=True)
+        dictionary = encoded.dictionary
+        values = [dictionary[c].as_py() if c >= 0 else label.default for c in used.tolist()]
+        if label.open:
+            limiter = self._limiters.setdefault(label.name, LabelLimiter(self._values_max))
+            values = [limiter.admit(value) for value in values]
+        return code.reshape(-1), values or [""]
+
+
+def _is(column: pa.DictionaryArray, word: str) -> Bools:
+    code = column.dictionary.index(word).as_py()
+    if code < 0:
+        return np.zeros(len(column), dtype=np.bool_)
+    return column.indices.fill_null(-1).to_numpy() == code
+
+
+def _known(column: pa.Array) -> Bools:
+    return column.is_valid().to_numpy(zero_copy_only=False)
+
+
+def _hex_ids(column: pa.StringArray, digits: int) -> NDArray[np.bytes_]:
+    """Return ids of a fixed length as a numpy array, without a copy."""
+    data = column.buffers()[2]
+    if data is None:
+        return np.empty(0, dtype=f"S{digits}")
+    return np.frombuffer(data, dtype=f"S{digits}")[: len(column)]

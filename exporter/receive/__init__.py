@@ -1,0 +1,1 @@
+"""Transport: bytes from a sender to the pipeline, and its answer back. No meaning."""

@@ -1,0 +1,1 @@
+"""Spans in columns: the schema, the decoder and the rows made of them."""

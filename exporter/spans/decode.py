@@ -1,0 +1,436 @@
+"""Turn raw OTLP export requests into one batch of columns, and say what became of each request.
+
+The only module that knows protobuf's wire form and ptars, which reads the bytes straight into
+nested Arrow arrays. ptars leaves the members of array and key-value-list values as bytes; those
+are read here with the protobuf runtime, so that bytes which it would refuse are refused.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from google.protobuf import json_format
+from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from ptars import HandlerPool
+
+from exporter.errors import MalformedError
+from exporter.spans.batch import Attributes, Bools, Children, Ints, SpanBatch
+from exporter.spans.schema import SPAN_KINDS, STATUS_CODES, ValueKind
+
+_ZERO_TRACE_ID = pa.scalar(bytes(16))
+_ZERO_SPAN_ID = pa.scalar(bytes(8))
+_HEX = np.array([f"{byte:02x}" for byte in range(256)], dtype="S2").view(np.uint16)
+
+_KIND_OF_MEMBER: dict[str, ValueKind] = {
+    "string_value": ValueKind.STRING,
+    "bool_value": ValueKind.BOOL,
+    "int_value": ValueKind.INT,
+    "double_value": ValueKind.DOUBLE,
+    "array_value": ValueKind.ARRAY,
+    "kvlist_value": ValueKind.KVLIST,
+    "bytes_value": ValueKind.BYTES,
+    "string_value_strindex": ValueKind.STRINDEX,
+}
+_TIME_MAX_NS = 2**63 - 1
+_NESTED_MEMBERS = {ValueKind.ARRAY: "array_value", ValueKind.KVLIST: "kvlist_value"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpanLimits:
+    """What a span may be; one outside is rejected alone."""
+
+    end_before_start_max_ns: int
+    """A span may end this long before it starts (clock steps); its duration is then 0."""
+    age_max_ns: int
+    """A span may have started this long ago."""
+    future_max_ns: int
+    """A span may start this far in the future."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What became of one request."""
+
+    accepted: int = 0
+    """Spans taken."""
+    rejected: Mapping[str, int] = field(default_factory=dict[str, int])
+    """Spans refused, by reason."""
+    error: MalformedError | None = None
+    """Why the whole request cannot be read; None when it can."""
+
+
+class Decoder:
+    """Reads export requests; holds no state between calls but ptars' compiled descriptor."""
+
+    def __init__(self, limits: SpanLimits) -> None:
+        self._limits = limits
+        pool = HandlerPool([trace_service_pb2.DESCRIPTOR])  # pyright: ignore[reportArgumentType]
+        self._handler = pool.get_for_message(trace_service_pb2.ExportTraceServiceRequest.DESCRIPTOR)
+
+    def decode(self, requests: Sequence[bytes], now_ns: int) -> tuple[SpanBatch, list[Verdict]]:
+        """Return the sound spans of all requests and a verdict for each request.
+
+        A request that cannot be read gets its error in its verdict; the others are not touched.
+        """
+        try:
+            return self._decode(requests, now_ns)
+        except MalformedError:
+            # Which one it was is not known: read each alone, then the readable ones together.
+            errors = [self._error_of(request, now_ns) for request in requests]
+        readable = [r for r, error in zip(requests, errors, strict=True) if error is None]
+        batch, verdicts = self._decode(readable, now_ns)
+        sound = iter(verdicts)
+        return batch, [next(sound) if e is None else Verdict(error=e) for e in errors]
+
+    def _error_of(self, request: bytes, now_ns: int) -> MalformedError | None:
+        try:
+            self._decode([request], now_ns)
+        except MalformedError as error:
+            return error
+        return None
+
+    def _decode(self, requests: Sequence[bytes], now_ns: int) -> tuple[SpanBatch, list[Verdict]]:
+        try:
+            messages: pa.RecordBatch = self._handler.list_to_record_batch(list(requests))
+        except ValueError as error:
+            raise MalformedError(f"not an ExportTraceServiceRequest: {error}") from error
+        resources = messages.column("resource_spans")
+        scopes = resources.values.field("scope_spans")
+        spans = scopes.values.field("spans")
+        scope_of_span = _owners(spans)
+        resource_of_scope = _owners(scopes)
+        request_of_span = _owners(resources)[resource_of_scope[scope_of_span]]
+
+        reasons = _rejections(spans.values, self._limits, now_ns)
+        sound = reasons == 0
+        verdicts = _verdicts(len(requests), request_of_span, reasons)
+        rows = spans.values
+        if not sound.all():
+            rows = rows.filter(pa.array(sound))
+            scope_of_span = scope_of_span[sound]
+        batch = SpanBatch(
+            columns=_span_columns(rows),
+            attributes=_attributes(rows.field("attributes")),
+            events=_events(rows.field("events")),
+            links=_links(rows.field("links")),
+            resource_of_span=resource_of_scope[scope_of_span],
+            resources=_resource_columns(resources.values),
+            resource_attributes=_attributes(resources.values.field("resource").field("attributes")),
+            scope_of_span=scope_of_span,
+            scopes=_scope_columns(scopes.values),
+            scope_attributes=_attributes(scopes.values.field("scope").field("attributes")),
+        )
+        return batch, verdicts
+
+
+# Rejection ----------------------------------------------------------------------------------
+
+REJECTION_REASONS = (
+    "",
+    "invalid_trace_id",
+    "invalid_span_id",
+    "invalid_parent_span_id",
+    "time_out_of_range",
+    "end_before_start",
+    "too_old",
+    "in_the_future",
+)
+
+
+def _rejections(spans: pa.StructArray, limits: SpanLimits, now_ns: int) -> NDArray[np.uint8]:
+    """Return for each span the position of its reason in `REJECTION_REASONS`, 0: sound.
+
+    Trace protobuf: an id of the wrong length or all zero is invalid.
+    """
+    start = spans.field("start_time_unix_nano").to_numpy()
+    end = spans.field("end_time_unix_nano").to_numpy()
+    parent_length = _lengths(spans.field("parent_span_id"))
+    out_of_range = (start == 0) | (start > _TIME_MAX_NS) | (end > _TIME_MAX_NS)
+    signed_start = start.astype(np.int64)
+    # Later assignments win, so the most telling reason comes last.
+    reasons = np.zeros(len(spans), dtype=np.uint8)
+    checks: list[tuple[str, Bools]] = [
+        ("in_the_future", signed_start > now_ns + limits.future_max_ns),
+        ("too_old", signed_start < now_ns - limits.age_max_ns),
+        (
+            "end_before_start",
+            end.astype(np.int64) < signed_start - limits.end_before_start_max_ns,
+        ),
+        ("time_out_of_range", out_of_range),
+        ("invalid_parent_span_id", (parent_length != 0) & (parent_length != 8)),
+        ("invalid_span_id", ~_is_id(spans.field("span_id"), 8, _ZERO_SPAN_ID)),
+        ("invalid_trace_id", ~_is_id(spans.field("trace_id"), 16, _ZERO_TRACE_ID)),
+    ]
+    for reason, failed in checks:
+        reasons[failed] = REJECTION_REASONS.index(reason)
+    return reasons
+
+
+def _is_id(ids: pa.BinaryArray, length: int, zero: pa.Scalar) -> Bools:
+    nonzero = pc.not_equal(ids, zero).to_numpy(zero_copy_only=False)
+    return (_lengths(ids) == length) & nonzero
+
+
+def _verdicts(requests: int, request_of_span: Ints, reasons: NDArray[np.uint8]) -> list[Verdict]:
+    kinds = len(REJECTION_REASONS)
+    flat = request_of_span.astype(np.int64) * kinds + reasons
+    counts = np.bincount(flat, minlength=requests * kinds).reshape(requests, kinds)
+    # One small object for each request, not for each span.
+    return [
+        Verdict(
+            accepted=int(row[0]),
+            rejected={REJECTION_REASONS[i]: int(row[i]) for i in np.flatnonzero(row[1:]) + 1},
+        )
+        for row in counts
+    ]
+
+
+# Columns ------------------------------------------------------------------------------------
+
+
+def _span_columns(spans: pa.StructArray) -> dict[str, pa.Array]:
+    start = spans.field("start_time_unix_nano").to_numpy().astype(np.int64)
+    end = spans.field("end_time_unix_nano").to_numpy().astype(np.int64)
+    status = spans.field("status")
+    return {
+        "Timestamp": pa.array(start).view(pa.timestamp("ns")),
+        "TraceId": _hex(spans.field("trace_id")),
+        "SpanId": _hex(spans.field("span_id")),
+        "ParentSpanId": _hex(spans.field("parent_span_id")),
+        "TraceState": spans.field("trace_state"),
+        "SpanName": spans.field("name").dictionary_encode(),
+        "SpanKind": _named(spans.field("kind").to_numpy(), SPAN_KINDS),
+        "Duration": pa.array(np.maximum(end - start, 0).astype(np.uint64)),
+        "StatusCode": _named(_present(status, "code", 0).to_numpy(), STATUS_CODES),
+        "StatusMessage": _present(status, "message", ""),
+        "Flags": spans.field("flags"),
+        "DroppedAttributesCount": spans.field("dropped_attributes_count"),
+        "DroppedEventsCount": spans.field("dropped_events_count"),
+        "DroppedLinksCount": spans.field("dropped_links_count"),
+    }
+
+
+def _resource_columns(resources: pa.StructArray) -> dict[str, pa.Array]:
+    return {
+        "ResourceSchemaUrl": resources.field("schema_url"),
+        "ResourceDroppedAttributesCount": _present(
+            resources.field("resource"), "dropped_attributes_count", 0
+        ),
+    }
+
+
+def _scope_columns(scopes: pa.StructArray) -> dict[str, pa.Array]:
+    scope = scopes.field("scope")
+    return {
+        "ScopeName": _present(scope, "name", ""),
+        "ScopeVersion": _present(scope, "version", ""),
+        "ScopeSchemaUrl": scopes.field("schema_url"),
+        "ScopeDroppedAttributesCount": _present(scope, "dropped_attributes_count", 0),
+    }
+
+
+def _events(events: pa.ListArray) -> Children:
+    rows = events.values
+    return Children(
+        offsets=events.offsets.to_numpy(),
+        columns={
+            "Timestamp": rows.field("time_unix_nano"),
+            "Name": rows.field("name"),
+            "DroppedAttributesCount": rows.field("dropped_attributes_count"),
+        },
+        attributes=_attributes(rows.field("attributes")),
+    )
+
+
+def _links(links: pa.ListArray) -> Children:
+    rows = links.values
+    return Children(
+        offsets=links.offsets.to_numpy(),
+        columns={
+            "TraceId": _hex(rows.field("trace_id")),
+            "SpanId": _hex(rows.field("span_id")),
+            "TraceState": rows.field("trace_state"),
+            "DroppedAttributesCount": rows.field("dropped_attributes_count"),
+            "Flags": rows.field("flags"),
+        },
+        attributes=_attributes(rows.field("attributes")),
+    )
+
+
+def _named(codes: NDArray[np.int32], names: Sequence[str]) -> pa.DictionaryArray:
+    """Name enum numbers; one that this version does not know reads as the first name."""
+    known = np.where((codes >= 0) & (codes < len(names)), codes, 0).astype(np.int32)
+    return pa.DictionaryArray.from_arrays(pa.array(known), pa.array(names))
+
+
+def _present(parent: pa.StructArray, name: str, default: Any) -> pa.Array:
+    """Return a member of a message field, its default where the message is absent."""
+    child: pa.Array = pc.struct_field(parent, name)
+    return child.fill_null(default) if child.null_count else child
+
+
+def _owners(lists: pa.ListArray) -> Ints:
+    return pc.list_parent_indices(lists).to_numpy().astype(np.int32)
+
+
+def _lengths(values: pa.BinaryArray) -> NDArray[np.int32]:
+    return pc.binary_length(values).to_numpy()
+
+
+def _hex(ids: pa.BinaryArray) -> pa.StringArray:
+    """Return bytes as lower-case hex text, all rows at once."""
+    _, offsets_buffer, data = ids.buffers()
+    offsets = np.frombuffer(offsets_buffer, dtype=np.int32)[ids.offset : ids.offset + len(ids) + 1]
+    raw = np.frombuffer(data or b"", dtype=np.uint8)[offsets[0] : offsets[-1]]
+    digits = _HEX[raw]
+    return pa.StringArray.from_buffers(
+        len(ids), pa.py_buffer((offsets - offsets[0]) * 2), pa.py_buffer(digits)
+    )
+
+
+# Attributes ---------------------------------------------------------------------------------
+
+
+def _attributes(lists: pa.ListArray) -> Attributes:
+    entries = lists.flatten()
+    counts = pc.list_value_length(lists).fill_null(0).to_numpy()
+    offsets = np.zeros(len(lists) + 1, dtype=np.int32)
+    np.cumsum(counts, out=offsets[1:])
+    keys = entries.field("key").dictionary_encode()
+    value = entries.field("value")
+    kinds = _kinds(value)
+    text, exact = _texts(value, kinds)
+    return Attributes(
+        offsets=offsets,
+        codes=keys.indices.to_numpy(),
+        keys=keys.dictionary,
+        kinds=kinds,
+        text=text,
+        ints=value.field("int_value"),
+        doubles=value.field("double_value"),
+        exact=exact,
+    )
+
+
+def _kinds(value: pa.StructArray) -> NDArray[np.uint8]:
+    kinds = np.zeros(len(value), dtype=np.uint8)
+    for member, kind in _KIND_OF_MEMBER.items():
+        child = value.field(member)
+        if child.null_count < len(child):
+            kinds[child.is_valid().to_numpy(zero_copy_only=False)] = kind
+    return kinds
+
+
+def _texts(
+    value: pa.StructArray, kinds: NDArray[np.uint8]
+) -> tuple[pa.StringArray, pa.StringArray | None]:
+    """Return every value as text, and the OTLP/JSON of those that are nested."""
+    parts: list[pa.Array] = []
+    for member, convert in _TO_TEXT.items():
+        child = value.field(member)
+        if child.null_count < len(child):
+            parts.append(convert(child))
+    exact: pa.StringArray | None = None
+    if np.isin(kinds, list(_NESTED_MEMBERS)).any():
+        plain, exact = _nested_texts(value, kinds)
+        parts.append(plain)
+    if len(parts) == 1 and parts[0].null_count == 0:
+        return parts[0], exact
+    return pc.coalesce(*parts, pa.scalar("")) if parts else pa.array([""] * len(value)), exact
+
+
+def _base64(values: pa.BinaryArray) -> pa.StringArray:
+    # Bytes values are rare: a loop over those that are there.
+    texts = [None if v is None else base64.b64encode(v).decode() for v in values.to_pylist()]
+    return pa.array(texts, pa.string())
+
+
+_TO_TEXT: dict[str, Callable[[Any], pa.StringArray]] = {
+    "string_value": lambda child: child,
+    "int_value": lambda child: child.cast(pa.string()),
+    "double_value": lambda child: child.cast(pa.string()),
+    "bool_value": lambda child: child.cast(pa.string()),
+    "bytes_value": _base64,
+    "string_value_strindex": lambda child: child.cast(pa.string()),
+}
+
+
+def _nested_texts(
+    value: pa.StructArray, kinds: NDArray[np.uint8]
+) -> tuple[pa.StringArray, pa.StringArray]:
+    """Return plain JSON and OTLP/JSON of the nested values, null for the others."""
+    texts: list[tuple[str, str]] = []
+    picks = np.full(len(kinds), -1, dtype=np.int32)
+    for kind, member in _NESTED_MEMBERS.items():
+        entries = np.flatnonzero(kinds == kind)
+        lists = value.field(member).field("values").take(pa.array(entries))
+        index, distinct = _distinct_lists(lists)
+        picks[entries] = index + len(texts)
+        # A loop over distinct nested values: their parts need the protobuf runtime.
+        texts.extend(_read_nested(kind, parts) for parts in distinct)
+    rows = pa.array(picks, mask=picks < 0)
+    plain = pa.array([text for text, _ in texts], pa.string()).take(rows)
+    return plain, pa.array([text for _, text in texts], pa.string()).take(rows)
+
+
+def _distinct_lists(lists: pa.ListArray) -> tuple[Ints, list[tuple[bytes, ...]]]:
+    """Return for each list the position of its equal in the distinct lists, and those.
+
+    Lists of one part (finish reasons) are most of them and are told apart without a loop.
+    """
+    parts = lists.flatten().dictionary_encode()
+    codes = parts.indices.to_numpy()
+    lengths = lists.value_lengths().to_numpy()
+    firsts = np.cumsum(lengths) - lengths
+    index = np.empty(len(lists), dtype=np.int32)
+    single = lengths == 1
+    used, inverse = np.unique(codes[firsts[single]], return_inverse=True)
+    index[single] = inverse
+    distinct = [(part,) for part in parts.dictionary.take(pa.array(used)).to_pylist()]
+    others = np.flatnonzero(~single)
+    seen: dict[tuple[bytes, ...], int] = {}
+    for row, members in zip(others, lists.take(pa.array(others)).to_pylist(), strict=True):
+        index[row] = seen.setdefault(tuple(members), len(used) + len(seen))
+    return index, [*distinct, *seen]
+
+
+def _read_nested(kind: ValueKind, parts: tuple[bytes, ...]) -> tuple[str, str]:
+    whole = AnyValue()
+    try:
+        if kind == ValueKind.ARRAY:
+            whole.array_value.values.extend(AnyValue.FromString(part) for part in parts)
+            whole.array_value.SetInParent()
+        else:
+            whole.kvlist_value.values.extend(KeyValue.FromString(part) for part in parts)
+            whole.kvlist_value.SetInParent()
+        exact = json_format.MessageToJson(whole, indent=None)
+        return json.dumps(_plain(whole), ensure_ascii=False, separators=(",", ":")), exact
+    except (DecodeError, RecursionError) as error:
+        raise MalformedError(f"not an AnyValue: {error}") from error
+
+
+def _plain(value: AnyValue) -> Any:
+    """Return a value as JSON would hold it: bytes as base64, a double that JSON lacks as text."""
+    match value.WhichOneof("value"):
+        case "array_value":
+            return [_plain(item) for item in value.array_value.values]
+        case "kvlist_value":
+            return {item.key: _plain(item.value) for item in value.kvlist_value.values}
+        case "bytes_value":
+            return base64.b64encode(value.bytes_value).decode()
+        case "double_value" if not np.isfinite(value.double_value):
+            return str(value.double_value)
+        case None:
+            return None
+        case member:
+            return getattr(value, member)
