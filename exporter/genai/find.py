@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from exporter.genai.convention import NS_PER_UNIT, FieldSource, Source
@@ -17,6 +16,7 @@ from exporter.genai.fields import HIGH_CARDINALITY
 from exporter.genai.money import money
 from exporter.genai.tokens import Counts
 from exporter.genai.transforms import TRANSFORMS
+from exporter.spans.arrow import equals, owners, pc, words
 from exporter.spans.batch import Attributes, Bools, Ints, SpanBatch
 from exporter.spans.schema import ValueKind
 
@@ -116,9 +116,8 @@ class Finder:
             return
         entries = attributes.entries_of(attributes.key_names.index(key))
         of_entry = attributes.owners[entries]
-        named = pc.equal(events.columns["Name"], found.source.event)
-        rows = _owners(events.offsets)[of_entry]
-        free = named.to_numpy(zero_copy_only=False)[of_entry]
+        rows = owners(events.offsets)[of_entry]
+        free = equals(events.columns["Name"], found.source.event)[of_entry]
         free = free & self._mine(found, rows) & ~taken[rows]
         chosen = pa.array(entries[free][::-1])
         words.add(rows[free][::-1], attributes.text.take(chosen), found.source)
@@ -181,9 +180,8 @@ class Finder:
         self, found: FieldSource, taken: Bools
     ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         events = self._batch.events
-        named = pc.equal(events.columns["Name"], found.source.event)
-        chosen = np.flatnonzero(named.to_numpy(zero_copy_only=False))
-        rows = _owners(events.offsets)[chosen]
+        chosen = np.flatnonzero(equals(events.columns["Name"], found.source.event))
+        rows = owners(events.offsets)[chosen]
         free = self._mine(found, rows) & ~taken[rows]
         rows, chosen = rows[free][::-1].astype(np.intp), chosen[free][::-1]
         times = events.columns["Timestamp"].to_numpy()[chosen].astype(np.int64)
@@ -204,8 +202,8 @@ class _Words:
     def add(self, rows: Ints, texts: pa.StringArray, source: Source) -> None:
         """Give each row its text after the source's mapping; what maps to nothing is no match."""
         encoded = texts.dictionary_encode()
-        words = [_meaning(source, word) for word in encoded.dictionary.to_pylist()]
-        self.assign(rows, encoded.indices.to_numpy(), words)
+        meanings = [_meaning(source, word) for word in encoded.dictionary.to_pylist()]
+        self.assign(rows, encoded.indices.to_numpy(), meanings)
 
     def assign(self, rows: NDArray[np.integer], index: NDArray[np.integer], words: list) -> None:
         """Give each row the word at its index; None leaves the row free."""
@@ -221,10 +219,7 @@ class _Words:
             self._codes[rows[mapped >= 0]] = mapped[mapped >= 0]
 
     def array(self) -> pa.DictionaryArray:
-        return pa.DictionaryArray.from_arrays(
-            pa.array(self._codes, mask=self._codes < 0),
-            pa.array(list(self._vocabulary), pa.string()),
-        )
+        return words(self._codes, list(self._vocabulary))
 
 
 def _meaning(source: Source, word: str) -> str | None:
@@ -239,7 +234,3 @@ def _present(attributes: Attributes) -> Bools:
     """Return which entries hold a value; empty text counts as absent."""
     lengths = pc.binary_length(attributes.text).to_numpy()
     return lengths > 0
-
-
-def _owners(offsets: Ints) -> Ints:
-    return np.repeat(np.arange(len(offsets) - 1, dtype=np.int32), np.diff(offsets))

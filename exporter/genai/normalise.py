@@ -11,7 +11,6 @@ from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from exporter.genai.convention import Conventions
@@ -23,6 +22,7 @@ from exporter.genai.fields import (
 )
 from exporter.genai.find import Finder, Flags
 from exporter.genai.tokens import Counts, Usage, disjoint
+from exporter.spans.arrow import holds, known, pc, words
 from exporter.spans.batch import Bools, SpanBatch
 from exporter.spans.schema import STATUS_CODES, STATUS_ERROR, TOKEN_KINDS
 
@@ -101,8 +101,7 @@ class Normaliser:
         first = np.full(len(flags), -1, dtype=np.int32)
         for bit in reversed(range(len(self._conventions.all))):
             first[(own >> np.uint64(bit)) & np.uint64(1) == 1] = bit
-        names = [c.name for c in self._conventions.all]
-        return pa.DictionaryArray.from_arrays(pa.array(first, mask=first < 0), pa.array(names))
+        return words(first, [c.name for c in self._conventions.all])
 
     def _inclusive(self, batch: SpanBatch, flags: Flags) -> tuple[Bools, Bools]:
         """Return whether input includes cached tokens, and output includes reasoning."""
@@ -159,8 +158,8 @@ def _service_name(batch: SpanBatch) -> pa.DictionaryArray:
 
 
 def _span_class(operation: pa.DictionaryArray) -> pa.DictionaryArray:
-    words = operation.dictionary.to_pylist()
-    classes = pa.array([CLASS_OF_OPERATION.get(word) for word in words], pa.string())
+    operations = operation.dictionary.to_pylist()
+    classes = pa.array([CLASS_OF_OPERATION.get(name) for name in operations], pa.string())
     return classes.take(operation.indices).dictionary_encode()
 
 
@@ -168,38 +167,29 @@ def _status(codes: pa.DictionaryArray, error_type: pa.DictionaryArray) -> pa.Dic
     """Return ok or error: an error status, or an error.type on a span whose status is not Ok."""
     status = codes.indices.to_numpy()
     failed = status == STATUS_ERROR
-    failed |= (status != STATUS_CODES.index("Ok")) & error_type.is_valid().to_numpy(
-        zero_copy_only=False
-    )
-    return pa.DictionaryArray.from_arrays(
-        pa.array(failed.astype(np.int32)), pa.array(["ok", "error"])
-    )
+    failed |= (status != STATUS_CODES.index("Ok")) & known(error_type)
+    return words(failed.astype(np.int32), ["ok", "error"])
 
 
 def _error_type(status: pa.DictionaryArray, error_type: pa.DictionaryArray) -> pa.Array:
     """Return error.type of failed spans; `_OTHER`, as OpenTelemetry says, where none is given."""
     failed = status.indices.cast(pa.bool_())
-    words = error_type.cast(pa.string()).fill_null("_OTHER")
-    return pc.if_else(failed, words, None).dictionary_encode()
+    named = error_type.cast(pa.string()).fill_null("_OTHER")
+    return pc.if_else(failed, named, None).dictionary_encode()
 
 
 def _token_columns(usage: Usage, span_class: pa.DictionaryArray) -> dict[str, pa.Array]:
-    is_call = pc.equal(span_class.cast(pa.string()), CALL).fill_null(False)
-    calls = is_call.to_numpy(zero_copy_only=False)
-    known = (usage.reported["input_tokens"] >= 0) | (usage.reported["output_tokens"] >= 0)
-    source = np.where(calls, np.where(known, 0, 1), -1).astype(np.int32)
+    calls = holds(span_class, CALL)
+    reported = (usage.reported["input_tokens"] >= 0) | (usage.reported["output_tokens"] >= 0)
+    source = np.where(calls, np.where(reported, 0, 1), -1).astype(np.int32)
     kinds = disjoint(usage)
     columns: dict[str, pa.Array] = {
         kind.column: pa.array(kinds[kind.name], pa.uint64(), mask=kinds[kind.name] < 0)
         for kind in TOKEN_KINDS
     }
-    columns["UsageSource"] = pa.DictionaryArray.from_arrays(
-        pa.array(source, mask=~calls), pa.array(["reported", "missing"])
-    )
+    columns["UsageSource"] = words(source, ["reported", "missing"])
     # Who owns the usage of nested calls is decided in attribution; a call on its own owns it.
-    columns["UsageRole"] = pa.DictionaryArray.from_arrays(
-        pa.array(np.zeros(len(calls), dtype=np.int32), mask=~calls), pa.array(["own"])
-    )
+    columns["UsageRole"] = words(np.where(calls, 0, -1).astype(np.int32), ["own"])
     columns["ReportedUsage"] = _reported_map(usage.reported)
     return columns
 
@@ -207,12 +197,12 @@ def _token_columns(usage: Usage, span_class: pa.DictionaryArray) -> dict[str, pa
 def _reported_map(reported: Mapping[str, Counts]) -> pa.MapArray:
     """Return the counts that were reported as a map for each span, row by row."""
     table = np.stack([reported[name] for name in COUNT_FIELDS], axis=1)
-    known = table >= 0
-    offsets = np.concatenate(([0], np.cumsum(known.sum(axis=1)))).astype(np.int32)
-    codes = np.broadcast_to(np.arange(table.shape[1], dtype=np.int32), table.shape)[known]
+    given = table >= 0
+    offsets = np.concatenate(([0], np.cumsum(given.sum(axis=1)))).astype(np.int32)
+    codes = np.broadcast_to(np.arange(table.shape[1], dtype=np.int32), table.shape)[given]
     keys = pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(COUNT_FIELDS))
     return pa.MapArray.from_arrays(
-        offsets, keys.cast(pa.string()), pa.array(table[known], pa.uint64())
+        offsets, keys.cast(pa.string()), pa.array(table[given], pa.uint64())
     )
 
 
@@ -237,5 +227,5 @@ def _times(
 
 
 def _nanoseconds(values: NDArray[np.float64]) -> pa.Array:
-    known = np.isfinite(values) & (values >= 0)
-    return pa.array(np.rint(np.where(known, values, 0)).astype(np.uint64), mask=~known)
+    sound = np.isfinite(values) & (values >= 0)
+    return pa.array(np.rint(np.where(sound, values, 0)).astype(np.uint64), mask=~sound)

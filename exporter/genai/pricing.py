@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from exporter.genai.fields import CALL
 from exporter.genai.money import Nano, money, nano_dollars
 from exporter.genai.prices import Listing, PriceBook, Rate, RateCard
+from exporter.spans.arrow import holds, known, pc, words
 from exporter.spans.batch import Bools, Ints, SpanBatch
 from exporter.spans.schema import COST_COLUMNS, NANOSECONDS, TOKEN_KINDS
 
@@ -36,7 +36,7 @@ class _Costs:
     """Costs of n spans in nano-dollars: parts by cost type, and the kinds that have no rate."""
 
     parts: dict[str, Nano]
-    known: dict[str, Bools]
+    present: dict[str, Bools]
     unrated: Bools
 
 
@@ -52,8 +52,7 @@ class Pricer:
 
         The computed cost counts where there is one, else the cost that the sender reported.
         """
-        is_call = pc.equal(batch["SpanClass"].cast(pa.string()), CALL).fill_null(False)
-        calls = is_call.to_numpy(zero_copy_only=False)
+        calls = holds(batch["SpanClass"], CALL)
         models = _effective_model(batch)
         cards, card_of_span, has_model = self._cards(batch, models, calls)
         costs = _multiply(batch, cards, card_of_span)
@@ -65,8 +64,7 @@ class Pricer:
         reason[calls & (card_of_span >= 0) & costs.unrated] = _NO_RATE
         # A failed call without usage has nothing to price; one that succeeded has lost its usage.
         reason[~has_usage] = -1
-        succeeded = pc.equal(batch["Status"].cast(pa.string()), "ok").to_numpy(zero_copy_only=False)
-        reason[calls & ~has_usage & succeeded] = _NO_USAGE
+        reason[calls & ~has_usage & holds(batch["Status"], "ok")] = _NO_USAGE
         return batch.with_columns(
             _cost_columns(batch, costs, priced, calls, reason)
             | _card_columns(models, cards, card_of_span, priced)
@@ -121,12 +119,12 @@ def _effective_model(batch: SpanBatch) -> pa.DictionaryArray:
 
 
 def _has_usage(batch: SpanBatch) -> Bools:
-    known = np.zeros(len(batch), dtype=np.bool_)
+    reported = np.zeros(len(batch), dtype=np.bool_)
     for kind in TOKEN_KINDS:
         column = batch[kind.column]
         if column.null_count < len(column):
-            known |= column.is_valid().to_numpy(zero_copy_only=False)
-    return known
+            reported |= known(column)
+    return reported
 
 
 def _multiply(batch: SpanBatch, cards: list[RateCard], card_of_span: Ints) -> _Costs:
@@ -141,7 +139,7 @@ def _multiply(batch: SpanBatch, cards: list[RateCard], card_of_span: Ints) -> _C
         np.zeros(n, dtype=np.int64),
     )
     parts = {name: np.zeros(n, dtype=np.int64) for name in COST_COLUMNS}
-    known = {name: np.zeros(n, dtype=np.bool_) for name in COST_COLUMNS}
+    present = {name: np.zeros(n, dtype=np.bool_) for name in COST_COLUMNS}
     unrated = np.zeros(n, dtype=np.bool_)
     has_card = card_of_span >= 0
     for kind in TOKEN_KINDS:
@@ -151,12 +149,12 @@ def _multiply(batch: SpanBatch, cards: list[RateCard], card_of_span: Ints) -> _C
         pico = _rates(cards, kind.name, card_of_span, asked)
         rated = has_card & (pico >= 0)
         parts[kind.cost] += _round_to_nano(np.where(rated, count * pico, 0))
-        known[kind.cost] |= rated & batch[kind.column].is_valid().to_numpy(zero_copy_only=False)
+        present[kind.cost] |= rated & known(batch[kind.column])
         unrated |= has_card & (pico < 0) & (count > 0)
     fee = np.array([_round_half_even(card.request) for card in cards] + [0], dtype=np.int64)
     parts["request"] = fee[card_of_span]
-    known["request"] = parts["request"] > 0
-    return _Costs(parts, known, unrated)
+    present["request"] = parts["request"] > 0
+    return _Costs(parts, present, unrated)
 
 
 def _is_input(cost_type: str) -> bool:
@@ -198,20 +196,16 @@ def _cost_columns(
     batch: SpanBatch, costs: _Costs, priced: Bools, calls: Bools, reason: Ints
 ) -> dict[str, pa.Array]:
     reported = batch["ReportedCostUsd"]
-    given = reported.is_valid().to_numpy(zero_copy_only=False) & calls & ~priced
+    given = known(reported) & calls & ~priced
     total = sum(costs.parts.values(), np.zeros(len(batch), dtype=np.int64))
     counted = np.where(given, nano_dollars(reported), total)
     columns: dict[str, pa.Array] = {"CostUsd": money(counted, priced | given)}
     for name, column in COST_COLUMNS.items():
-        columns[column] = money(costs.parts[name], priced & costs.known[name])
-    source = np.where(priced, 0, 1).astype(np.int32)
-    columns["CostSource"] = pa.DictionaryArray.from_arrays(
-        pa.array(source, mask=~(priced | given)), pa.array(["computed", "reported"])
-    )
+        columns[column] = money(costs.parts[name], priced & costs.present[name])
+    source = np.where(priced, 0, np.where(given, 1, -1)).astype(np.int32)
+    columns["CostSource"] = words(source, ["computed", "reported"])
     # A reported cost is a price: such a call is not unpriced.
-    columns["UnpricedReason"] = pa.DictionaryArray.from_arrays(
-        pa.array(reason, mask=(reason < 0) | given), pa.array(UNPRICED_REASONS)
-    )
+    columns["UnpricedReason"] = words(np.where(given, -1, reason), UNPRICED_REASONS)
     return columns
 
 

@@ -20,6 +20,7 @@ from exporter.metrics import catalog
 from exporter.metrics.cardinality import LabelLimiter
 from exporter.metrics.catalog import Label, Metric, MetricType
 from exporter.metrics.series import CounterSeries, HistogramSeries, Observations
+from exporter.spans.arrow import holds, known
 from exporter.spans.batch import Bools, SpanBatch
 from exporter.spans.schema import COST_COLUMNS, NANOSECONDS, TOKEN_KINDS
 
@@ -95,16 +96,16 @@ class Observer:
         return {t.metric.name: len(t.table) for t in tables}
 
     def _calls(self, batch: SpanBatch) -> None:
-        own = _is(batch["UsageRole"], "own")
+        own = holds(batch["UsageRole"], "own")
         labels = (*catalog.REQUESTS.labels, catalog.REASON, *self._extra)
-        groups = self._group(batch, np.flatnonzero(_is(batch["SpanClass"], CALL) & own), labels)
+        groups = self._group(batch, np.flatnonzero(holds(batch["SpanClass"], CALL) & own), labels)
         if not groups.values:
             return
         self._add(catalog.REQUESTS, groups, groups.count())
         self._add(
-            catalog.UNPRICED, groups, groups.count(_known(batch["UnpricedReason"])[groups.rows])
+            catalog.UNPRICED, groups, groups.count(known(batch["UnpricedReason"])[groups.rows])
         )
-        missing = _is(batch["UsageSource"], "missing") & _is(batch["Status"], "ok")
+        missing = holds(batch["UsageSource"], "missing") & holds(batch["Status"], "ok")
         self._add(catalog.MISSING_USAGE, groups, groups.count(missing[groups.rows]))
         self._tokens(batch, groups)
         self._costs(batch, groups)
@@ -117,22 +118,22 @@ class Observer:
             column = batch[kind.column]
             if column.null_count == len(column):
                 continue
-            known = _known(column)[groups.rows]
+            reported = known(column)[groups.rows]
             amounts = column.fill_null(0).to_numpy().astype(np.int64)[groups.rows]
             self._add(
-                catalog.TOKENS, groups, groups.sum(amounts), groups.count(known) > 0, kind.name
+                catalog.TOKENS, groups, groups.sum(amounts), groups.count(reported) > 0, kind.name
             )
 
     def _costs(self, batch: SpanBatch, groups: _Groups) -> None:
         parts = np.zeros(len(groups.rows), dtype=np.int64)
         for name, column in COST_COLUMNS.items():
-            known = _known(batch[column])[groups.rows]
+            priced = known(batch[column])[groups.rows]
             amounts = nano_dollars(batch[column])[groups.rows]
             parts += amounts
-            self._add(catalog.COST, groups, groups.sum(amounts), groups.count(known) > 0, name)
+            self._add(catalog.COST, groups, groups.sum(amounts), groups.count(priced) > 0, name)
         # What a sender reports as one sum has no parts.
         rest = nano_dollars(batch["CostUsd"])[groups.rows] - parts
-        unsplit = _is(batch["CostSource"], "reported")[groups.rows]
+        unsplit = holds(batch["CostSource"], "reported")[groups.rows]
         self._add(
             catalog.COST,
             groups,
@@ -143,7 +144,7 @@ class Observer:
 
     def _runs(self, batch: SpanBatch, span_class: str, runs: Metric, duration: Metric) -> None:
         groups = self._group(
-            batch, np.flatnonzero(_is(batch["SpanClass"], span_class)), runs.labels
+            batch, np.flatnonzero(holds(batch["SpanClass"], span_class)), runs.labels
         )
         if groups.values:
             self._add(runs, groups, groups.count())
@@ -152,8 +153,8 @@ class Observer:
     def _operations(self, batch: SpanBatch) -> None:
         counted = np.zeros(len(batch), dtype=np.bool_)
         for span_class in (CALL, "tool", "agent"):
-            counted |= _is(batch["SpanClass"], span_class)
-        others = _known(batch["SpanClass"]) & ~counted
+            counted |= holds(batch["SpanClass"], span_class)
+        others = known(batch["SpanClass"]) & ~counted
         groups = self._group(batch, np.flatnonzero(others), catalog.OPERATIONS.labels)
         if groups.values:
             self._add(catalog.OPERATIONS, groups, groups.count())
@@ -174,13 +175,13 @@ class Observer:
             series.add([label_sets[i] for i in chosen], amounts[chosen])
 
     def _durations(self, metric: Metric, batch: SpanBatch, groups: _Groups, column: str) -> None:
-        known = _known(batch[column])[groups.rows]
-        if not known.any():
+        measured = known(batch[column])[groups.rows]
+        if not measured.any():
             return
-        rows = groups.rows[known]
+        rows = groups.rows[measured]
         series = self.histograms[metric.name]
         seen = Observations(
-            groups=groups.group[known],
+            groups=groups.group[measured],
             values_ns=batch[column].fill_null(0).to_numpy().astype(np.int64)[rows],
             end_ns=(batch.start_ns + batch.duration_ns)[rows],
             trace_ids=_hex_ids(batch["TraceId"], 32)[rows],
@@ -219,17 +220,6 @@ class Observer:
             limiter = self._limiters.setdefault(label.name, LabelLimiter(self._values_max))
             values = [limiter.admit(value) for value in values]
         return code.reshape(-1), values or [""]
-
-
-def _is(column: pa.DictionaryArray, word: str) -> Bools:
-    code = column.dictionary.index(word).as_py()
-    if code < 0:
-        return np.zeros(len(column), dtype=np.bool_)
-    return column.indices.fill_null(-1).to_numpy() == code
-
-
-def _known(column: pa.Array) -> Bools:
-    return column.is_valid().to_numpy(zero_copy_only=False)
 
 
 def _hex_ids(column: pa.StringArray, digits: int) -> NDArray[np.bytes_]:

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
@@ -24,6 +23,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from ptars import HandlerPool
 
 from exporter.errors import MalformedError
+from exporter.spans.arrow import known, pc, words
 from exporter.spans.batch import Attributes, Bools, Children, Ints, SpanBatch
 from exporter.spans.schema import SPAN_KINDS, STATUS_CODES, ValueKind
 
@@ -269,8 +269,8 @@ def _links(links: pa.ListArray) -> Children:
 
 def _named(codes: NDArray[np.int32], names: Sequence[str]) -> pa.DictionaryArray:
     """Name enum numbers; one that this version does not know reads as the first name."""
-    known = np.where((codes >= 0) & (codes < len(names)), codes, 0).astype(np.int32)
-    return pa.DictionaryArray.from_arrays(pa.array(known), pa.array(names))
+    named = np.where((codes >= 0) & (codes < len(names)), codes, 0).astype(np.int32)
+    return words(named, list(names))
 
 
 def _present(parent: pa.StructArray, name: str, default: Any) -> pa.Array:
@@ -327,7 +327,7 @@ def _kinds(value: pa.StructArray) -> NDArray[np.uint8]:
     for member, kind in _KIND_OF_MEMBER.items():
         child = value.field(member)
         if child.null_count < len(child):
-            kinds[child.is_valid().to_numpy(zero_copy_only=False)] = kind
+            kinds[known(child)] = kind
     return kinds
 
 

@@ -1,0 +1,1 @@
+"""ClickHouse, a server or the embedded engine: schema, migrations, writes and reads."""

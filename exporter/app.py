@@ -1,0 +1,334 @@
+"""The composition root: the only module that picks concrete classes and wires them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Generator
+
+import uvicorn
+from fastapi import FastAPI
+
+from clickhouse.client import Address, Writer, connect, parse_address
+from clickhouse.migrate import Retention, migrate
+from clickhouse.store import Insert, Store, StoreLimits
+from exporter import __version__
+from exporter.api.health import health_router
+from exporter.api.metrics import metrics_app
+from exporter.endpoints import Endpoints
+from exporter.errors import ConfigurationError, StoreUnavailableError
+from exporter.genai.convention import load as load_conventions
+from exporter.genai.normalise import Normaliser
+from exporter.genai.prices import PriceBook, load_overrides
+from exporter.genai.pricing import Pricer
+from exporter.metrics.exposition import WorkloadCollector
+from exporter.metrics.observe import Observer
+from exporter.pipeline import Pipeline
+from exporter.queue import MemoryQueue
+from exporter.receive.admission import Admission
+from exporter.receive.grpc import otlp_grpc_server
+from exporter.receive.http import otlp_http_app
+from exporter.settings import Settings
+from exporter.spans.decode import Decoder, SpanLimits
+from exporter.spans.schema import NANOSECONDS
+from exporter.telemetry import Telemetry
+
+log = logging.getLogger(__name__)
+
+_DAY_NS = 24 * 3600 * NANOSECONDS
+# Connections a client may hold open while it waits for its answer.
+_CONNECTIONS_MAX = 2048
+
+
+class App:
+    """One service: build it, `start` it, `stop` it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._telemetry = Telemetry()
+        self._queue = MemoryQueue(
+            max_bytes=settings.waiting_max_bytes,
+            max_requests=settings.waiting_max_requests,
+            retry_after_s=settings.retry_after_s,
+        )
+        self._observer = Observer(
+            extra_labels=settings.metric_labels,
+            label_values_max=settings.label_values_max,
+            series_max=settings.series_max,
+        )
+        self._telemetry.registry.register(WorkloadCollector(self._observer))
+        self._database = _Database(settings)
+        self._store = Store(self._database.writer, _store_limits(settings), self._count_insert)
+        overrides = load_overrides(settings.prices_file) if settings.prices_file else ()
+        pipeline = Pipeline(
+            queue=self._queue,
+            decode=Decoder(_span_limits(settings)),
+            normalise=Normaliser(load_conventions()),
+            price=Pricer(PriceBook(overrides)),
+            observe=self._observer,
+            write=self._store.write,
+            telemetry=self._telemetry,
+            step_max_bytes=settings.step_max_bytes,
+        )
+        self._worker = threading.Thread(target=pipeline.run, name="pipeline", daemon=True)
+        self._admission = Admission(
+            self._queue,
+            self._telemetry,
+            request_max_bytes=settings.request_max_bytes,
+            receiving_max_bytes=settings.waiting_max_bytes,
+            retry_after_s=settings.retry_after_s,
+        )
+        self._grpc = otlp_grpc_server(self._admission, max_concurrent=settings.waiting_max_requests)
+        self._http: list[_HttpServer] = []
+        self._stopping = False
+        _watch(self._telemetry, self._queue, self._store, self._observer)
+
+    async def start(self) -> Endpoints:
+        """Open the store and listen; raise ConfigurationError when that cannot work."""
+        settings = self._settings
+        self._database.prepare()
+        self._store.start()
+        self._worker.start()
+        grpc_port = self._grpc.add_insecure_port(f"{settings.host}:{settings.otlp_grpc_port}")
+        if not grpc_port:
+            raise ConfigurationError(f"port {settings.otlp_grpc_port} (otlp_grpc_port) is taken")
+        await self._grpc.start()
+        otlp = await self._listen(
+            otlp_http_app(self._admission), settings.otlp_http_port, "otlp_http_port"
+        )
+        metrics = await self._listen(
+            metrics_app(self._telemetry), settings.metrics_port, "metrics_port"
+        )
+        api = await self._listen(self._api(), settings.api_port, "api_port")
+        host = _shown(settings.host)
+        return Endpoints(
+            f"http://{host}:{grpc_port}",
+            f"http://{host}:{otlp}",
+            f"http://{host}:{metrics}/metrics",
+            f"http://{host}:{api}",
+        )
+
+    async def stop(self) -> bool:
+        """Take no more, hand on what was accepted, stop; return whether nothing was left over."""
+        self._stopping = True
+        otlp, *others = self._http or [None]
+        await self._grpc.stop(grace=self._settings.shutdown_timeout_s / 3)
+        if otlp is not None:
+            await otlp.close()
+        self._queue.close()
+        drained = await asyncio.to_thread(self._drain)
+        for server in others:
+            if server is not None:
+                await server.close()
+        self._telemetry.shutdown()
+        return drained
+
+    def _drain(self) -> bool:
+        deadline = time.monotonic() + self._settings.shutdown_timeout_s
+        if self._worker.is_alive():
+            self._worker.join(self._settings.shutdown_timeout_s / 2)
+        written = self._store.close(max(deadline - time.monotonic(), 1.0))
+        return written and not self._worker.is_alive()
+
+    async def _listen(self, app: FastAPI, port: int, setting: str) -> int:
+        server = _HttpServer(app, _bind(self._settings.host, port, setting))
+        self._http.append(server)
+        await server.start()
+        return server.port
+
+    def _api(self) -> FastAPI:
+        app = FastAPI(title="LLM Observatory", version=__version__)
+        app.include_router(health_router(self._problems))
+        return app
+
+    def _problems(self) -> list[str]:
+        problems: list[str] = []
+        if self._stopping:
+            problems.append("stopping")
+        if not self._worker.is_alive():
+            problems.append("the pipeline is not running")
+        if self._database.problem:
+            problems.append(self._database.problem)
+        return problems
+
+    def _count_insert(self, insert: Insert) -> None:
+        labels = {"table": insert.table, "outcome": insert.outcome}
+        if insert.outcome in {"ok", "retried", "split"}:
+            self._telemetry.insert_duration.record(insert.seconds, labels)
+        if insert.outcome in {"ok", "rejected", "lost"}:
+            self._telemetry.rows.add(insert.rows, labels)
+        if insert.outcome != "rejected":
+            self._database.problem = "" if insert.outcome == "ok" else "ClickHouse takes no rows"
+
+
+class _Database:
+    """The store's schema and its clients."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._address: Address = parse_address(settings.clickhouse_url, settings.password)
+        self._timeout_s = settings.insert_timeout_s
+        self._retention = Retention(
+            spans_days=settings.spans_retention_days,
+            content_days=settings.content_retention_days,
+            minutes_days=settings.minutes_retention_days,
+            hours_days=settings.hours_retention_days,
+        )
+        self._migrated = False
+        self.problem = "ClickHouse was not reached yet"
+
+    def prepare(self) -> None:
+        """Migrate now. A server that does not answer yet is tried again before the first insert."""
+        try:
+            self._migrate()
+        except StoreUnavailableError as error:
+            if self._address.path is not None:
+                raise ConfigurationError(
+                    f"clickhouse_url: {self._address.path} cannot be opened ({error.__cause__}): "
+                    "is another process using it?"
+                ) from error
+            log.warning("ClickHouse does not answer, rows are kept", extra={"error": str(error)})
+
+    def writer(self) -> Writer:
+        """Return a client for the store's thread."""
+        if not self._migrated:
+            self._migrate()
+        return Writer(connect(self._address, timeout_s=self._timeout_s))
+
+    def _migrate(self) -> None:
+        migrate(self._address, self._retention)
+        self._migrated = True
+        self.problem = ""
+
+
+class _HttpServer:
+    """uvicorn on a socket of ours, in a loop that it shares with others."""
+
+    def __init__(self, app: FastAPI, sock: socket.socket) -> None:
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            limit_concurrency=_CONNECTIONS_MAX,
+            timeout_graceful_shutdown=5,
+        )
+        self._server = _Uvicorn(config)
+        self._socket = sock
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def port(self) -> int:
+        return int(self._socket.getsockname()[1])
+
+    async def start(self) -> None:
+        self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]))
+        await self._server.listening.wait()
+
+    async def close(self) -> None:
+        self._server.should_exit = True
+        if self._task is not None:
+            await self._task
+
+
+class _Uvicorn(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Say when connections are taken."""
+        await super().startup(sockets)
+        self.listening.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Leave signals alone: several servers share this process, and `run` handles them."""
+        yield
+
+
+async def run(settings: Settings, announce: Callable[[Endpoints], None]) -> bool:
+    """Serve until SIGINT or SIGTERM; return whether everything accepted was handed on."""
+    app = App(settings)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        endpoints = await app.start()
+        announce(endpoints)
+        await stop.wait()
+        log.info("stopping")
+    finally:
+        drained = await app.stop()
+    log.info("stopped", extra={"drained": drained})
+    return drained
+
+
+def _bind(host: str, port: int, setting: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+    except OSError as error:
+        sock.close()
+        raise ConfigurationError(f"{host}:{port} ({setting}): {error.strerror}") from error
+    return sock
+
+
+def _shown(host: str) -> str:
+    if host in {"0.0.0.0", "::", ""}:  # noqa: S104 - shown, not bound
+        return "localhost"
+    return f"[{host}]" if ":" in host else host
+
+
+def _span_limits(settings: Settings) -> SpanLimits:
+    return SpanLimits(
+        end_before_start_max_ns=round(settings.end_before_start_max_s * NANOSECONDS),
+        age_max_ns=settings.span_age_max_days * _DAY_NS,
+        future_max_ns=round(settings.span_future_max_s * NANOSECONDS),
+    )
+
+
+def _store_limits(settings: Settings) -> StoreLimits:
+    return StoreLimits(
+        max_rows=settings.insert_max_rows,
+        max_age_s=settings.insert_max_age_s,
+        buffer_max_bytes=settings.buffer_max_bytes,
+        retry_max_s=settings.insert_retry_max_s,
+    )
+
+
+def _watch(telemetry: Telemetry, queue: MemoryQueue, store: Store, observer: Observer) -> None:
+    """Show the state of queue, store and series at each scrape."""
+    telemetry.gauge("queue.requests", "", "Requests that wait.", lambda: [(queue.depth[0], {})])
+    telemetry.gauge(
+        "queue.size", "By", "Bytes of requests that wait.", lambda: [(queue.depth[1], {})]
+    )
+    telemetry.gauge(
+        "buffer.spans", "", "Spans that wait for ClickHouse.", lambda: [(store.waiting[0], {})]
+    )
+    telemetry.gauge(
+        "buffer.size", "By", "Bytes of rows that wait.", lambda: [(store.waiting[1], {})]
+    )
+    telemetry.gauge(
+        "series",
+        "",
+        "Label sets of each metric of the workload.",
+        lambda: [(count, {"metric": name}) for name, count in observer.series.items()],
+    )
+    telemetry.counter(
+        "overflow",
+        "",
+        "Label values and series counted as __overflow__, by label or metric.",
+        lambda: [(count, {"name": name}) for name, count in observer.overflows.items()],
+    )
+    telemetry.gauge(
+        "build_info", "", "1, with the version.", lambda: [(1, {"version": __version__})]
+    )

@@ -1,0 +1,28 @@
+"""Log lines: JSON on standard output, or plain text for a person at a terminal."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from pythonjsonlogger.json import JsonFormatter
+
+from exporter.settings import Settings
+
+
+def configure(settings: Settings) -> None:
+    """Set up logging for the whole process."""
+    handler = logging.StreamHandler(sys.stdout)
+    if settings.log_format == "json":
+        handler.setFormatter(
+            JsonFormatter(
+                "%(asctime)s %(levelname)s %(name)s %(message)s",
+                rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
+            )
+        )
+    else:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))
+    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
+    # What these say about each request is in the metrics.
+    for noisy in ("uvicorn", "clickhouse_connect"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)

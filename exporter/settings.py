@@ -1,0 +1,205 @@
+"""Every setting of the service: one frozen object, read once from the environment and a file.
+
+The environment wins over the file, the file over the defaults. An unknown or wrong setting stops
+the start with one line each. The descriptions here are what `serve --help` and the README show.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from exporter.errors import ConfigurationError
+from exporter.metrics.catalog import EXTRA_LABELS
+
+PREFIX = "LLM_OBSERVATORY_"
+CONFIG_VARIABLE = f"{PREFIX}CONFIG"
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Days = Annotated[int, Field(ge=1, le=3650)]
+
+_MIB = 1024 * 1024
+
+
+class Settings(BaseSettings):
+    """The settings. The unit is the last word of a name."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for every interface.")
+    otlp_grpc_port: Port = Field(4317, description="OTLP over gRPC. 0 picks a free port.")
+    otlp_http_port: Port = Field(4318, description="OTLP over HTTP. 0 picks a free port.")
+    metrics_port: Port = Field(9464, description="/metrics for Prometheus. 0 picks a free port.")
+    api_port: Port = Field(8080, description="Health and query API. 0 picks a free port.")
+
+    clickhouse_url: str = Field(
+        "chdb:./data",
+        repr=False,
+        description="chdb:PATH for the embedded engine, or http(s)://user:password@host:port/database.",
+    )
+    clickhouse_password: SecretStr | None = Field(
+        None, description="Password, instead of one in the URL."
+    )
+    clickhouse_password_file: Path | None = Field(
+        None, description="File that holds the password, instead of one in the URL."
+    )
+    spans_retention_days: Days = Field(30, description="Spans are deleted after this time.")
+    content_retention_days: Days = Field(
+        7, description="Prompts and answers are deleted after this time."
+    )
+    minutes_retention_days: Days = Field(14, description="The same for usage by minute.")
+    hours_retention_days: Days = Field(400, description="The same for usage by hour.")
+
+    request_max_bytes: int = Field(
+        64 * _MIB,
+        ge=1024,
+        le=1024 * _MIB,
+        description="Largest request after decompression; a larger one is refused for good.",
+    )
+    waiting_max_bytes: int = Field(
+        256 * _MIB,
+        ge=1024,
+        description="Requests that wait to be processed; beyond it senders are told to come back.",
+    )
+    waiting_max_requests: int = Field(
+        10_000, ge=1, description="The same limit as a number of requests."
+    )
+    step_max_bytes: int = Field(
+        16 * _MIB, ge=1024, le=1024 * _MIB, description="Requests processed as one batch."
+    )
+    retry_after_s: float = Field(
+        1.0, gt=0, le=600, description="When a refused sender is asked to come back."
+    )
+    end_before_start_max_s: float = Field(
+        1.0, ge=0, le=3600, description="A span may end this long before it starts (clock steps)."
+    )
+    span_age_max_days: Days = Field(30, description="A span may have started this long ago.")
+    span_future_max_s: float = Field(
+        3600.0, ge=0, description="A span may start this far in the future."
+    )
+
+    insert_max_rows: int = Field(50_000, ge=1, description="Rows that are inserted at once.")
+    insert_max_age_s: float = Field(
+        1.0, gt=0, le=60, description="Rows are inserted at the latest after this time."
+    )
+    insert_timeout_s: float = Field(30.0, gt=0, le=600, description="Time given to an insert.")
+    insert_retry_max_s: float = Field(
+        30.0, gt=0, le=600, description="Longest pause between two tries of an insert."
+    )
+    buffer_max_bytes: int = Field(
+        512 * _MIB,
+        ge=1024,
+        description="Rows that wait for ClickHouse; beyond it nothing new is processed.",
+    )
+
+    metric_labels: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description=f"Labels to add to the metrics of calls: {', '.join(sorted(EXTRA_LABELS))}.",
+    )
+    label_values_max: int = Field(
+        200, ge=1, description="Values of a label; later ones are counted as __overflow__."
+    )
+    series_max: int = Field(
+        10_000, ge=1, description="Label sets of a metric; later ones are counted as __overflow__."
+    )
+    prices_file: Path | None = Field(None, description="Your own prices, see docs/prices.md.")
+
+    shutdown_timeout_s: float = Field(
+        30.0, gt=0, le=600, description="Time to hand on what was accepted when stopping."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severe log lines to write."
+    )
+    log_format: Literal["json", "text"] = Field("json", description="Form of the log lines.")
+
+    @field_validator("metric_labels", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("metric_labels")
+    @classmethod
+    def _known_labels(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := sorted(set(value) - set(EXTRA_LABELS)):
+            raise ValueError(
+                f"unknown labels {', '.join(unknown)}; known are {', '.join(sorted(EXTRA_LABELS))}"
+            )
+        return value
+
+    @property
+    def password(self) -> str | None:
+        """The ClickHouse password that stands in for the URL's, None: there is none.
+
+        Raise ConfigurationError when its file cannot be read.
+        """
+        if self.clickhouse_password_file is not None:
+            try:
+                return self.clickhouse_password_file.read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise ConfigurationError(f"clickhouse_password_file: {error.strerror}") from error
+        return self.clickhouse_password.get_secret_value() if self.clickhouse_password else None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over the file, whose values come as arguments."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return env_settings, init_settings
+
+
+def load(config: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings; raise ConfigurationError with one line for each that is wrong.
+
+    `config` stands in for the file named by LLM_OBSERVATORY_CONFIG.
+    """
+    environ = os.environ if environ is None else environ
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | {CONFIG_VARIABLE}
+    problems = [
+        f"{name}: no such setting (`llm-observatory serve --help` lists them)"
+        for name in sorted(environ)
+        if name.upper().startswith(PREFIX) and name.upper() not in known
+    ]
+    path = config or (Path(environ[CONFIG_VARIABLE]) if environ.get(CONFIG_VARIABLE) else None)
+    values = _read(path) if path else {}
+    problems += [
+        f"{path}: {name}: no such setting" for name in values.keys() - Settings.model_fields
+    ]
+    try:
+        settings = Settings(**{k: v for k, v in values.items() if k in Settings.model_fields})
+    except ValidationError as error:
+        # The value itself may be a secret, so only where and why.
+        problems += [f"{PREFIX}{_place(e)}: {e['msg']}" for e in error.errors(include_input=False)]
+        raise ConfigurationError("\n".join(problems)) from None
+    if problems:
+        raise ConfigurationError("\n".join(problems))
+    return settings
+
+
+def _place(error: Any) -> str:
+    return str(error["loc"][0]).upper() if error["loc"] else ""
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        raw: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"{path}: {error}") from error
+    if raw is None:
+        return {}
+    if not isinstance(raw, dict):
+        raise ConfigurationError(f"{path}: must be a list of `setting: value` lines")
+    return raw

@@ -1,0 +1,121 @@
+"""Turn a batch into the rows that the tables take: one Arrow table for each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from exporter.spans.arrow import pc
+from exporter.spans.batch import Attributes, Bools, Children, SpanBatch
+from exporter.spans.schema import (
+    CONTENT_COLUMNS,
+    CONTENT_TABLE,
+    KIND_NAMES,
+    SPAN_COLUMNS,
+    SPANS_TABLE,
+    Column,
+    ValueKind,
+)
+
+_KINDS = pa.array([KIND_NAMES.get(kind, "") for kind in ValueKind])
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows for each table, by its name."""
+
+    tables: dict[str, pa.RecordBatch]
+
+    @property
+    def spans(self) -> int:
+        """Number of spans that the rows are of."""
+        return self.tables[SPANS_TABLE].num_rows
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory that the rows hold."""
+        return sum(table.nbytes for table in self.tables.values())
+
+
+def rows(batch: SpanBatch) -> Rows:
+    """Return the rows of a priced batch."""
+    return Rows({SPANS_TABLE: _span_rows(batch), CONTENT_TABLE: _content_rows(batch)})
+
+
+def _span_rows(batch: SpanBatch) -> pa.RecordBatch:
+    of_resource, of_scope = pa.array(batch.resource_of_span), pa.array(batch.scope_of_span)
+    arrays: dict[str, pa.Array] = dict(batch.columns)
+    for name, column in batch.resources.items():
+        arrays[name] = column.take(of_resource)
+    for name, column in batch.scopes.items():
+        arrays[name] = column.take(of_scope)
+    arrays["SpanAttributes"] = text_map(batch.attributes)
+    arrays["SpanAttributeTypes"] = type_map(batch.attributes)
+    arrays["ResourceAttributes"] = text_map(batch.resource_attributes).take(of_resource)
+    arrays["ResourceAttributeTypes"] = type_map(batch.resource_attributes).take(of_resource)
+    arrays["ScopeAttributes"] = text_map(batch.scope_attributes).take(of_scope)
+    arrays["ScopeAttributeTypes"] = type_map(batch.scope_attributes).take(of_scope)
+    arrays |= _children("Events", batch.events) | _children("Links", batch.links)
+    return _table(SPAN_COLUMNS, arrays)
+
+
+def _children(prefix: str, children: Children) -> dict[str, pa.Array]:
+    columns = {
+        **children.columns,
+        "Attributes": text_map(children.attributes),
+        "AttributeTypes": type_map(children.attributes),
+    }
+    if "Timestamp" in columns:
+        columns["Timestamp"] = columns["Timestamp"].cast(pa.int64()).view(pa.timestamp("ns"))
+    return {
+        f"{prefix}.{name}": pa.ListArray.from_arrays(children.offsets, column)
+        for name, column in columns.items()
+    }
+
+
+def _content_rows(batch: SpanBatch) -> pa.RecordBatch:
+    content = batch.content
+    if content is None:
+        return _table(CONTENT_COLUMNS, {})
+    kept = np.flatnonzero(np.diff(content.offsets) > 0)
+    chosen = pa.array(kept)
+    arrays = {
+        column.name: batch[column.name].take(chosen)
+        for column in CONTENT_COLUMNS
+        if column.name in batch.columns
+    }
+    arrays["Attributes"] = text_map(content).take(chosen)
+    arrays["AttributeTypes"] = type_map(content).take(chosen)
+    return _table(CONTENT_COLUMNS, arrays)
+
+
+def _table(columns: tuple[Column, ...], arrays: dict[str, pa.Array]) -> pa.RecordBatch:
+    """Return the declared columns in their order; every one must be there, or none."""
+    if not arrays:
+        schema = pa.schema([(column.name, column.arrow) for column in columns])
+        return pa.RecordBatch.from_pylist([], schema=schema)
+    # Plain strings: a dictionary of one batch differs from the next one's, and the engine takes
+    # either for LowCardinality at about the same speed.
+    ordered = [arrays[column.name].cast(column.arrow) for column in columns]
+    return pa.RecordBatch.from_arrays(ordered, names=[column.name for column in columns])
+
+
+def text_map(attributes: Attributes) -> pa.MapArray:
+    """Return the attributes of each owner as a map of text."""
+    keys = attributes.keys.take(pa.array(attributes.codes))
+    return pa.MapArray.from_arrays(attributes.offsets, keys, attributes.text)
+
+
+def type_map(attributes: Attributes) -> pa.MapArray:
+    """Return what each value is that is not a string: a kind's name, or OTLP/JSON if nested."""
+    other: Bools = attributes.kinds != ValueKind.STRING
+    counts: NDArray[np.int32] = np.concatenate(([0], np.cumsum(other, dtype=np.int32)))
+    keys = attributes.keys.take(pa.array(attributes.codes[other]))
+    names = _KINDS.take(pa.array(attributes.kinds[other]))
+    if attributes.exact is not None:
+        nested = attributes.exact.filter(pa.array(other))
+        names = pc.coalesce(nested, names)
+    return pa.MapArray.from_arrays(counts[attributes.offsets].astype(np.int32), keys, names)
