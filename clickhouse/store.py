@@ -129,7 +129,7 @@ class Store:
             written = self._write_block(block)
             with self._changed:
                 if written:
-                    self._waiting_rows -= sum(rows.spans for rows in block)
+                    self._waiting_rows -= _spans(block)
                     self._bytes -= sum(rows.size_bytes for rows in block)
                 self._changed.notify_all()
             if not written:
@@ -142,14 +142,17 @@ class Store:
                 if self._closing and not self._waiting:
                     return []
                 self._changed.wait(self._age_left() if self._waiting else None)
-            block = self._waiting
-            self._waiting = []
+            block: list[Rows] = []
+            while self._waiting and _spans(block) < self._limits.max_rows:
+                block.append(self._waiting.pop(0))
+            # What stays behind came later; counting its age from now delays it by a step at most.
+            self._oldest = self._clock()
             return block
 
     def _due(self) -> bool:
         if not self._waiting:
             return False
-        enough = sum(rows.spans for rows in self._waiting) >= self._limits.max_rows
+        enough = _spans(self._waiting) >= self._limits.max_rows
         return enough or self._closing or self._age_left() <= 0
 
     def _age_left(self) -> float:
@@ -222,3 +225,7 @@ class Store:
 
     def _past_deadline(self) -> bool:
         return self._deadline is not None and self._clock() >= self._deadline
+
+
+def _spans(block: list[Rows]) -> int:
+    return sum(rows.spans for rows in block)

@@ -93,7 +93,7 @@ class Settings(BaseSettings):
         30.0, gt=0, le=600, description="Longest pause between two tries of an insert."
     )
     buffer_max_bytes: int = Field(
-        512 * _MIB,
+        256 * _MIB,
         ge=1024,
         description="Rows that wait for ClickHouse; beyond it nothing new is processed.",
     )

@@ -2,6 +2,7 @@
 
 import importlib.util
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -38,6 +39,9 @@ def demo_command(  # noqa: PLR0913, PLR0917 - one parameter for each option
         int | None, typer.Option(min=1, help="How many visits each service gets.")
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same visits.")] = 0,
+    picture: Annotated[
+        Path | None, typer.Option(help="Where to keep the last table as an SVG.")
+    ] = None,
 ) -> None:
     """Send the traffic of a small made-up shop to a running service, and show what it counts."""
     if missing := sorted(missing_modules(_NEEDS)):
@@ -49,7 +53,13 @@ def demo_command(  # noqa: PLR0913, PLR0917 - one parameter for each option
     target = Target(
         otlp_grpc_url=otlp_grpc_url, otlp_http_url=otlp_http_url, metrics_url=metrics_url
     )
-    code = run_demo(target, duration_s=None if rounds else duration_s, rounds=rounds, seed=seed)
+    code = run_demo(
+        target,
+        duration_s=None if rounds else duration_s,
+        rounds=rounds,
+        seed=seed,
+        picture=picture,
+    )
     raise typer.Exit(code)
 
 

@@ -1,10 +1,13 @@
 """Run the whole demo: stand-in providers, the shop's services, and a table of what arrived."""
 
+import io
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 
 from exporter.demo.processes import Worker, working
@@ -14,6 +17,9 @@ from exporter.demo.shop import SERVICES, Protocol
 from exporter.demo.stand_in import Ledger
 from exporter.demo.table import compare, draw, is_complete
 
+_WIDTH = 132
+# Rich's pictures name a font on the web; the next monospace font does as well.
+_FONT = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 # Services whose models do not run at the stand-in, so its ledger does not know them.
 _UNBILLED = frozenset({"edge-inference"})
 
@@ -45,11 +51,15 @@ def run_demo(  # noqa: PLR0913 - all but the first are choices with a default
     seed: int = 0,
     pace: Pace | None = None,
     console: Console | None = None,
+    picture: Path | None = None,
 ) -> int:
-    """Run until the services' limits and return an exit code. One of the limits must be given."""
+    """Run until the services' limits and return an exit code. One of the limits must be given.
+
+    `picture` is where the last table is kept as an SVG.
+    """
     if duration_s is None and rounds is None:
         raise ValueError("the demo needs a duration or a number of rounds")
-    console, pace = console or Console(), pace or Pace()
+    console, pace = console or _console(), pace or Pace()
     try:
         start = scrape(target.metrics_url)
     except MetricsUnreachableError:
@@ -65,6 +75,8 @@ def run_demo(  # noqa: PLR0913 - all but the first are choices with a default
     ):
         screen = _Screen(console, target.metrics_url, start, pace)
         screen.show_until_done(workers, provider.ledger)
+        if picture is not None:
+            picture.write_text(screen.picture(provider.ledger), encoding="utf-8")
         complaints = [text for text in map(Worker.complaint, workers) if text]
     for text in complaints:
         console.print(text, soft_wrap=True, markup=False)
@@ -93,8 +105,17 @@ class _Screen:
                 worker.process.terminate()
             _wait(workers)
         self._settle(ledger)
+        self._console.print(self._final(ledger))
+
+    def picture(self, ledger: Ledger) -> str:
+        """Return the last table as an SVG that fetches nothing."""
+        console = Console(record=True, width=_WIDTH, file=io.StringIO())
+        console.print(self._final(ledger))
+        return _FONT.sub("", console.export_svg(title="make demo"))
+
+    def _final(self, ledger: Ledger) -> Group:
         footer = compare(ledger, self._rows, _UNBILLED)
-        self._console.print(draw(self._rows, self._metrics_url, footer))
+        return draw(self._rows, self._metrics_url, footer)
 
     def _show_live(self, workers: Sequence[Worker]) -> None:
         with Live(console=self._console, transient=True, auto_refresh=False) as live:
@@ -134,3 +155,9 @@ def _limits(rounds: int | None, duration_s: float | None) -> list[str]:
     if duration_s is not None:
         options += ["--duration-s", str(duration_s)]
     return options
+
+
+def _console() -> Console:
+    """Return a console on which the table fits: a pipe or a log has no width of its own."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_WIDTH)

@@ -99,8 +99,12 @@ def _table(columns: tuple[Column, ...], arrays: dict[str, pa.Array]) -> pa.Recor
         return pa.RecordBatch.from_pylist([], schema=schema)
     # Plain strings: a dictionary of one batch differs from the next one's, and the engine takes
     # either for LowCardinality at about the same speed.
-    ordered = [arrays[column.name].cast(column.arrow) for column in columns]
+    ordered = [_as(arrays[column.name], column.arrow) for column in columns]
     return pa.RecordBatch.from_arrays(ordered, names=[column.name for column in columns])
+
+
+def _as(array: pa.Array, wanted: pa.DataType) -> pa.Array:
+    return array if array.type == wanted else array.cast(wanted)
 
 
 def text_map(attributes: Attributes) -> pa.MapArray:

@@ -46,6 +46,7 @@ class EdgeInference:
             "llm.request",
             start_time=start,
             attributes={
+                "llm.provider": "vllm",
                 "llm.model_name": MODEL,
                 "llm.request.max_tokens": OUTPUT_TOKENS_MAX,
                 "llm.usage.input_tokens": input_tokens,

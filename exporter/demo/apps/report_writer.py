@@ -1,8 +1,7 @@
-"""Stream reports. Traced twice, by OpenInference and by the Anthropic SDK itself.
+"""Stream reports, in both ways that the Anthropic SDK has, traced by OpenInference.
 
-That is what happens to anyone who adds an instrumentation to an SDK that learned to trace itself:
-each call arrives as two spans and must be counted and priced once. With `messages.create` the SDK's
-span is the child of the other, with `messages.stream` the two are siblings, so the demo uses both.
+The SDK can trace itself as well; each call would then arrive as two spans, which are counted twice
+as long as nothing tells that they are the same call. So its own tracing is off here.
 """
 
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from exporter.demo.visits import Visit
 
 MODEL = "claude-haiku-4-5"
 TOKENS_MAX = 1024
-NESTED_FEATURE = "weekly-report"
+EVENTS_FEATURE = "weekly-report"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +43,7 @@ class ReportWriter:
         messages: list[MessageParam] = [
             {"role": "user", "content": f"Write the report. Note: {visit.question}"}
         ]
-        if visit.feature == NESTED_FEATURE:
+        if visit.feature == EVENTS_FEATURE:
             with self.client.messages.create(
                 model=MODEL,
                 max_tokens=TOKENS_MAX,
@@ -62,12 +61,12 @@ class ReportWriter:
 
 
 def start(provider: TracerProvider, provider_url: str) -> Callable[[Visit], None]:
-    """Instrument the Anthropic SDK on top of its own tracing, and return what serves one visit."""
+    """Instrument the Anthropic SDK, and return what serves one visit."""
     AnthropicInstrumentor().instrument(tracer_provider=provider)
     client = anthropic.Anthropic(
         base_url=provider_url,
         api_key="demo",
         max_retries=0,
-        open_telemetry={"tracer_provider": provider},
+        open_telemetry=False,
     )
     return ReportWriter(client=client, tracer=app_tracer(provider)).serve

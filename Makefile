@@ -1,0 +1,78 @@
+# Everything runs in .venv, which the first target that needs it makes from constraints.txt.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: help run demo pictures test coverage lint format bench constraints clean
+
+help:
+	@echo "make run      start the service with the embedded engine in ./data"
+	@echo "make demo     send it the traffic of a small LLM application"
+	@echo "make test     run every test"
+	@echo "make lint     formatter, linter, types, import rules"
+	@echo "make bench    one million spans through the whole path"
+
+run: $(VENV)/.run
+	LLM_OBSERVATORY_LOG_FORMAT=text $(BIN)/llm-observatory serve
+
+demo: $(VENV)/.demo
+	$(BIN)/llm-observatory demo
+
+# The picture in the README, from a running service.
+pictures: $(VENV)/.demo
+	$(BIN)/llm-observatory demo --rounds 40 --picture docs/demo.svg
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
+
+coverage: $(VENV)/.test
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+lint: $(VENV)/.lint
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports
+
+format: $(VENV)/.lint
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.run
+	$(BIN)/python -m tests.bench.write_path
+
+# The tested versions of everything, from a new environment with the newest that the bounds allow.
+constraints:
+	rm -rf $(VENV)-new
+	$(PYTHON) -m venv $(VENV)-new
+	$(VENV)-new/bin/python -m pip install --quiet --editable '.[demo,test,lint]'
+	{ echo "# The versions that are tested together; made by 'make constraints'."; \
+	  $(VENV)-new/bin/python -m pip freeze --exclude-editable; } > constraints.txt
+	rm -rf $(VENV)-new
+
+clean:
+	rm -rf $(VENV) build *.egg-info
+
+$(VENV)/.venv:
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.run: $(VENV)/.venv pyproject.toml constraints.txt
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.run
+	$(PIP) --editable '.[demo]'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.run
+	$(PIP) --editable '.[demo,test]'
+	@touch $@
+
+$(VENV)/.lint: $(VENV)/.run
+	$(PIP) --editable '.[demo,test,lint]'
+	@touch $@

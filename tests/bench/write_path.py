@@ -1,0 +1,194 @@
+"""Send a million spans through the whole write path and print what each stage costs.
+
+    python -m tests.bench.write_path [--spans 1000000] [--requests-per-step 32]
+
+One thread does everything up to the rows, as in the service; the store inserts from its own. The
+spans are those of a small shop: per trace an HTTP request, a retrieval, an agent, a tool and three
+calls, in three conventions. Figures are of one run on one machine: compare ratios within a run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import resource
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from clickhouse.client import Writer, connect, parse_address
+from clickhouse.migrate import Retention, migrate
+from clickhouse.store import Insert, Store, StoreLimits
+from exporter.genai.convention import load
+from exporter.genai.normalise import Normaliser
+from exporter.genai.prices import PriceBook
+from exporter.genai.pricing import Pricer
+from exporter.metrics.observe import Observer
+from exporter.spans.decode import Decoder, SpanLimits
+from exporter.spans.rows import rows
+from tests.support.otlp import NS, key_values
+
+SPANS_PER_REQUEST = 511
+_MODELS = ("gpt-4o", "gpt-4o-mini", "claude-sonnet-4-5", "gemini-2.5-flash")
+_PROVIDERS = ("openai", "openai", "anthropic", "gcp.gemini")
+
+
+def shop_request(seed: int, now_ns: int) -> bytes:
+    """Return one export request of 73 traces with 7 spans each."""
+    rng = random.Random(seed)
+    request = ExportTraceServiceRequest()
+    resource_spans = request.resource_spans.add()
+    resource_spans.resource.attributes.extend(
+        key_values(
+            {
+                "service.name": f"shop-{seed % 8}",
+                "service.version": "1.4.2",
+                "deployment.environment.name": "production",
+                "telemetry.sdk.language": "python",
+            }
+        )
+    )
+    scope = resource_spans.scope_spans.add()
+    scope.scope.name = "bench"
+    for _ in range(SPANS_PER_REQUEST // 7):
+        trace_id, root = rng.randbytes(16), rng.randbytes(8)
+        session = f"s-{rng.randrange(10_000)}"
+        for number, (name, attributes) in enumerate(_trace(rng)):
+            start = now_ns - rng.randrange(60 * NS)
+            span = scope.spans.add(
+                trace_id=trace_id,
+                span_id=root if number == 0 else rng.randbytes(8),
+                parent_span_id=b"" if number == 0 else root,
+                name=name,
+                kind=2 if number == 0 else 3,
+                start_time_unix_nano=start,
+                end_time_unix_nano=start + rng.randrange(1, 5 * NS),
+            )
+            span.attributes.extend(key_values({"session.id": session} | attributes))
+    return request.SerializeToString()
+
+
+def _trace(rng: random.Random) -> list[tuple[str, dict[str, Any]]]:
+    return [
+        ("POST /chat", {"http.route": "/chat", "http.response.status_code": 200}),
+        ("retrieval docs", {"gen_ai.operation.name": "retrieval", "gen_ai.data_source.id": "docs"}),
+        (
+            "invoke_agent shop",
+            {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "shop"},
+        ),
+        (
+            "execute_tool find",
+            {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "find"},
+        ),
+        *(_call(rng) for _ in range(3)),
+    ]
+
+
+def _call(rng: random.Random) -> tuple[str, dict[str, Any]]:
+    which = rng.randrange(len(_MODELS))
+    model, provider = _MODELS[which], _PROVIDERS[which]
+    asked, answered = rng.randrange(1, 20_000), rng.randrange(1, 2_000)
+    if rng.random() < 0.3:
+        return "ChatCompletion", {
+            "openinference.span.kind": "LLM",
+            "llm.provider": provider,
+            "llm.model_name": model,
+            "llm.token_count.prompt": asked,
+            "llm.token_count.completion": answered,
+            "llm.token_count.total": asked + answered,
+            "input.value": "what is the answer to this question " * 4,
+            "output.value": "the answer is to be found in the manual " * 4,
+        }
+    return f"chat {model}", {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": provider,
+        "gen_ai.request.model": model,
+        "gen_ai.response.model": model,
+        "gen_ai.response.id": f"chatcmpl-{rng.randrange(10**12)}",
+        "gen_ai.response.finish_reasons": ["stop"],
+        "gen_ai.usage.input_tokens": asked,
+        "gen_ai.usage.cache_read.input_tokens": asked // 3,
+        "gen_ai.usage.output_tokens": answered,
+        "gen_ai.response.time_to_first_chunk": rng.random() / 4,
+    }
+
+
+class Stages:
+    """Wall time of each stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+
+    def run(self, stage: str, work: Callable[..., Any], *arguments: Any) -> Any:
+        """Run one stage and add its time."""
+        start = time.perf_counter()
+        result = work(*arguments)
+        self.seconds[stage] += time.perf_counter() - start
+        return result
+
+
+def main() -> None:
+    """Run the benchmark and print its table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--spans", type=int, default=1_000_000)
+    parser.add_argument("--requests-per-step", type=int, default=32)
+    options = parser.parse_args()
+    now_ns = time.time_ns()
+    requests = [shop_request(seed, now_ns) for seed in range(options.requests_per_step)]
+    size = sum(map(len, requests))
+    steps = max(1, round(options.spans / (SPANS_PER_REQUEST * len(requests))))
+    with tempfile.TemporaryDirectory() as directory:
+        _report(_run(Path(directory), requests, steps), steps * len(requests), steps * size)
+
+
+def _run(directory: Path, requests: list[bytes], steps: int) -> dict[str, float]:
+    address = parse_address(f"chdb:{directory / 'engine'}")
+    migrate(address, Retention(spans_days=30, content_days=7, minutes_days=14, hours_days=400))
+    inserts: list[Insert] = []
+    store = Store(
+        lambda: Writer(connect(address)),
+        StoreLimits(max_rows=50_000, max_age_s=1.0, buffer_max_bytes=2**28, retry_max_s=1.0),
+        inserts.append,
+    )
+    decoder = Decoder(
+        SpanLimits(end_before_start_max_ns=NS, age_max_ns=10**17, future_max_ns=10**15)
+    )
+    normalise, price = Normaliser(load()), Pricer(PriceBook())
+    observe = Observer(label_values_max=200, series_max=10_000)
+    stages = Stages()
+    store.start()
+    begin, cpu = time.perf_counter(), time.process_time()
+    for _ in range(steps):
+        batch, _ = stages.run("decode", decoder.decode, requests, time.time_ns())
+        batch = stages.run("normalise", normalise, batch)
+        batch = stages.run("price", price, batch)
+        stages.run("observe", observe, batch)
+        stages.run("wait for store", store.write, stages.run("rows", rows, batch))
+    store.close(600)
+    stages.seconds["insert (own thread)"] = sum(insert.seconds for insert in inserts)
+    stages.seconds["total, wall"] = time.perf_counter() - begin
+    stages.seconds["total, processor"] = time.process_time() - cpu
+    assert all(insert.outcome == "ok" for insert in inserts)
+    return stages.seconds
+
+
+def _report(seconds: dict[str, float], requests: int, size: int) -> None:
+    spans = requests * SPANS_PER_REQUEST
+    write_path = sum(seconds[stage] for stage in ("decode", "normalise", "price", "observe"))
+    seconds = {**seconds, "decode to metrics": write_path}
+    print(f"{spans:,} spans, {size / 1e6:,.0f} MB of OTLP, {size / spans:,.0f} bytes a span")
+    print(f"{'stage':22}{'spans/s':>14}{'MB/s':>10}{'us/span':>10}")
+    for stage, spent in seconds.items():
+        rate = spans / spent if spent else float("inf")
+        print(f"{stage:22}{rate:14,.0f}{rate * size / spans / 1e6:10,.1f}{1e6 / rate:10.2f}")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"peak memory {peak:,.0f} MiB")
+
+
+if __name__ == "__main__":
+    main()
