@@ -105,4 +105,4 @@ UNFORESEEN = Response(GrpcCode.UNAVAILABLE, 503)
 
 def response_to(error: BaseException) -> Response:
     """Return how `error` is answered; an error outside the table is retryable."""
-    return RESPONSES.get(type(error), UNFORESEEN)  # type: ignore[arg-type]
+    return next((RESPONSES[kind] for kind in type(error).__mro__ if kind in RESPONSES), UNFORESEEN)

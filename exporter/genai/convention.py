@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from exporter.errors import ConfigurationError
-from exporter.genai.fields import FIELDS, TEXT_FIELDS, TIME_FIELDS
+from exporter.genai.fields import FIELDS, HELPER_FIELDS, TEXT_FIELDS, TIME_FIELDS
 
 NS_PER_UNIT: dict[str, int] = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 
@@ -87,7 +87,9 @@ class Convention(_Model):
         for name, sources in self.fields.items():
             if name in TIME_FIELDS and any(s.unit is None and s.key for s in sources):
                 raise ValueError(f"{name}: a source by key needs a unit")
-            if name not in TEXT_FIELDS and any(s.value or s.values for s in sources):
+            if name not in {*TEXT_FIELDS, *HELPER_FIELDS} and any(
+                s.value or s.values for s in sources
+            ):
                 raise ValueError(f"{name}: only a text field takes value or values")
         return self
 

@@ -47,12 +47,20 @@ TIME_FIELDS: dict[str, str] = {"ttft": "TimeToFirstToken", "tpot": "TimePerOutpu
 
 MONEY_FIELDS: dict[str, str] = {"reported_cost": "ReportedCostUsd"}
 
-FIELDS: frozenset[str] = frozenset({*TEXT_FIELDS, *COUNT_FIELDS, *TIME_FIELDS, *MONEY_FIELDS})
+# Text fields that fill no column of their own.
+HELPER_FIELDS: tuple[str, ...] = ("exception_type",)
+
+FIELDS: frozenset[str] = frozenset(
+    {*TEXT_FIELDS, *HELPER_FIELDS, *COUNT_FIELDS, *TIME_FIELDS, *MONEY_FIELDS}
+)
 
 # Fields whose values are few: their columns are dictionary-encoded from the start.
 HIGH_CARDINALITY: frozenset[str] = frozenset(
     {"response_id", "user", "session", "input", "output", "system"}
 )
+
+# Fields that hold what was asked and answered.
+CONTENT_FIELDS: frozenset[str] = frozenset({"input", "output", "system"})
 
 CALL = "call"
 

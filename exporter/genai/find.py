@@ -25,8 +25,8 @@ Flags = NDArray[np.uint64]
 
 # A number with more digits is no count of tokens; the limit keeps integer costs from overflowing.
 TOKENS_MAX = 10**9
-# Nine digits stand before the point in the cost columns.
-COST_MAX_USD = 10**9 - 1
+# A call that costs more is the sender's mistake; sums of nano-dollars stay far from 64 bits.
+COST_MAX_USD = 10**6
 
 
 class Finder:
@@ -92,6 +92,7 @@ class Finder:
         if key not in attributes.key_names or taken.all():
             return
         entries = attributes.entries_of(attributes.key_names.index(key))
+        entries = entries[_present(attributes)[entries]]
         of_resource = np.full(len(attributes), -1, dtype=np.int64)
         of_resource[attributes.owners[entries][::-1]] = entries[::-1]
         of_span = of_resource[self._batch.resource_of_span]
@@ -115,6 +116,7 @@ class Finder:
         if key is None or key not in attributes.key_names:
             return
         entries = attributes.entries_of(attributes.key_names.index(key))
+        entries = entries[_present(attributes)[entries]]
         of_entry = attributes.owners[entries]
         rows = owners(events.offsets)[of_entry]
         free = equals(events.columns["Name"], found.source.event)[of_entry]
@@ -184,8 +186,12 @@ class Finder:
         rows = owners(events.offsets)[chosen]
         free = self._mine(found, rows) & ~taken[rows]
         rows, chosen = rows[free][::-1].astype(np.intp), chosen[free][::-1]
-        times = events.columns["Timestamp"].to_numpy()[chosen].astype(np.int64)
-        return rows, (times - self._batch.start_ns[rows]).astype(np.float64)
+        times = events.columns["Timestamp"].to_numpy()[chosen]
+        start = self._batch.start_ns[rows]
+        end = start + self._batch.duration_ns[rows]
+        # A time outside the span is no other unit of a time inside it: it is not known.
+        inside = (times >= start.astype(np.uint64)) & (times <= end.astype(np.uint64))
+        return rows, np.where(inside, (times.astype(np.int64) - start).astype(np.float64), np.nan)
 
 
 class _Words:

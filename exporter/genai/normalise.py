@@ -17,6 +17,7 @@ from exporter.genai.convention import Conventions
 from exporter.genai.fields import (
     CALL,
     CLASS_OF_OPERATION,
+    CONTENT_FIELDS,
     COUNT_FIELDS,
     TEXT_FIELDS,
 )
@@ -36,6 +37,13 @@ class Normaliser:
         # Bits of conventions that say something about a span but never make it a GenAI span.
         self._generic = sum(1 << bit for bit, yes in enumerate(always) if yes)
 
+        self._plain_keys = {
+            source.source.key
+            for field, sources in conventions.sources.items()
+            if field not in CONTENT_FIELDS
+            for source in sources
+        }
+
     def __call__(self, batch: SpanBatch) -> SpanBatch:
         """Return the batch with its canonical columns; the input is not changed."""
         flags = self._detect(batch)
@@ -49,7 +57,8 @@ class Normaliser:
         columns["Convention"] = self._names(flags)
         columns["SpanClass"] = _span_class(texts["Operation"])
         columns["Status"] = _status(batch["StatusCode"], texts["ErrorType"])
-        columns["ErrorType"] = _error_type(columns["Status"], texts["ErrorType"])
+        exception = finder.text("exception_type", self._conventions.sources["exception_type"])
+        columns["ErrorType"] = _error_type(columns["Status"], texts["ErrorType"], exception)
         reported = {name: finder.count(self._conventions.sources[name]) for name in COUNT_FIELDS}
         usage = Usage(reported, *self._inclusive(batch, flags))
         columns |= _token_columns(usage, columns["SpanClass"])
@@ -103,11 +112,12 @@ class Normaliser:
             first[(own >> np.uint64(bit)) & np.uint64(1) == 1] = bit
         return words(first, [c.name for c in self._conventions.all])
 
-    def _inclusive(self, batch: SpanBatch, flags: Flags) -> tuple[Bools, Bools]:
-        """Return whether input includes cached tokens, and output includes reasoning."""
+    def _inclusive(self, batch: SpanBatch, flags: Flags) -> tuple[Bools, Bools, Bools]:
+        """Return whether input includes cached tokens, output includes reasoning, and is firm."""
         scopes = batch.scopes["ScopeName"].to_pylist()
         input_includes = np.ones(len(batch), dtype=np.bool_)
         output_includes = np.ones(len(batch), dtype=np.bool_)
+        firm = np.zeros(len(batch), dtype=np.bool_)
         for bit, c in reversed(list(enumerate(self._conventions.all))):
             mine = (flags >> np.uint64(bit)) & np.uint64(1) == 1
             if c.detect.always or not mine.any():
@@ -118,7 +128,8 @@ class Normaliser:
             odd_out = np.array([s in c.exclusive_output_scopes for s in scopes], dtype=np.bool_)
             input_includes[mine & odd_in[batch.scope_of_span]] = False
             output_includes[mine & odd_out[batch.scope_of_span]] = False
-        return input_includes, output_includes
+            firm |= mine & (odd_in | odd_out)[batch.scope_of_span]
+        return input_includes, output_includes, firm
 
     def _set_content_apart(self, batch: SpanBatch) -> SpanBatch:
         """Return the batch with its content attributes moved to their own place."""
@@ -134,7 +145,8 @@ class Normaliser:
         )
 
     def _is_content(self, key: str) -> bool:
-        return any(
+        # A prefix may take in a key that holds another field: gen_ai.prompt.version.
+        return key not in self._plain_keys and any(
             key in c.content_keys or key.startswith(c.content_prefixes or ("\0",))
             for c in self._conventions.all
         )
@@ -150,7 +162,8 @@ def _service_name(batch: SpanBatch) -> pa.DictionaryArray:
     if "service.name" in attributes.key_names:
         entries = attributes.entries_of(attributes.key_names.index("service.name"))
         texts = attributes.text.take(pa.array(entries)).to_pylist()
-        for owner, text in zip(attributes.owners[entries], texts, strict=True):
+        # Reversed, so that of a key that occurs twice the first occurrence wins.
+        for owner, text in zip(attributes.owners[entries][::-1], reversed(texts), strict=True):
             names[owner] = text or "unknown_service"
     encoded = pa.array(names, pa.string()).dictionary_encode()
     indices = encoded.indices.to_numpy()[batch.resource_of_span]
@@ -171,10 +184,17 @@ def _status(codes: pa.DictionaryArray, error_type: pa.DictionaryArray) -> pa.Dic
     return words(failed.astype(np.int32), ["ok", "error"])
 
 
-def _error_type(status: pa.DictionaryArray, error_type: pa.DictionaryArray) -> pa.Array:
-    """Return error.type of failed spans; `_OTHER`, as OpenTelemetry says, where none is given."""
+def _error_type(
+    status: pa.DictionaryArray, error_type: pa.DictionaryArray, exception: pa.DictionaryArray
+) -> pa.Array:
+    """Return error.type of failed spans, else the type of their exception event.
+
+    `_OTHER`, as OpenTelemetry says, where neither is given. An exception event alone is no
+    failure: it may have been handled.
+    """
     failed = status.indices.cast(pa.bool_())
-    named = error_type.cast(pa.string()).fill_null("_OTHER")
+    named = pc.coalesce(error_type.cast(pa.string()), exception.cast(pa.string()))
+    named = named.fill_null("_OTHER")
     return pc.if_else(failed, named, None).dictionary_encode()
 
 
@@ -216,13 +236,15 @@ def _times(
     """
     ttft = finder.time_ns(conventions.sources["ttft"])
     longest = duration_ns.astype(np.float64)
+    # Two clocks: what exceeds its span by a little is the whole span, in the same unit.
+    ttft = np.where(ttft > longest * 1.05, ttft, np.minimum(ttft, longest))
     for _ in range(3):
         ttft = np.where(ttft > longest, ttft / 1000, ttft)
     ttft[(ttft > longest) | (ttft < 0)] = np.nan
     reported = finder.time_ns(conventions.sources["tpot"])
     output = usage.reported["output_tokens"]
     spread = np.where(output > 1, (longest - ttft) / np.maximum(output - 1, 1), np.nan)
-    tpot = np.where(np.isfinite(reported) & (reported <= longest), reported, spread)
+    tpot = np.where((reported >= 0) & (reported <= longest), reported, spread)
     return _nanoseconds(ttft), _nanoseconds(tpot)
 
 

@@ -19,7 +19,7 @@ from typing import Annotated, Any
 import yaml
 from genai_prices.data_snapshot import DataSnapshot, get_snapshot
 from genai_prices.types import ModelInfo, ModelPrice, TieredPrices
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from exporter.errors import ConfigurationError
 from exporter.genai.transforms import providers
@@ -178,15 +178,23 @@ class Override(BaseModel):
     """OpenTelemetry's name; without one the entry holds for every provider."""
     since: date | None = None
     """First day (UTC) that the price holds; the latest that has begun wins."""
-    prices: dict[str, Annotated[Decimal, Field(ge=0, le=9000)]]
+    prices: dict[str, Annotated[Decimal, Field(ge=0, le=9000)]] = {}
     """By `token_type`; a kind that is left out is charged as what it is a part of."""
-    request_usd: Annotated[Decimal, Field(ge=0, le=1000)] = Decimal(0)
-    """US dollars for each call, whatever its tokens."""
+    request_usd: Annotated[Decimal, Field(ge=0, le=1000)] | None = None
+    """US dollars for each call; with it, tokens without a price cost nothing."""
     origin: str = ""
+
+    @model_validator(mode="after")
+    def _some_price(self) -> Override:
+        if not self.prices and self.request_usd is None:
+            raise ValueError("give prices by token type, or request_usd")
+        return self
 
     def matches(self, provider: str | None, model: str) -> bool:
         """Return whether the entry is about this model."""
-        return self.provider in (None, provider) and fnmatchcase(model, self.model)
+        return self.provider in (None, provider) and fnmatchcase(
+            model, self.model.replace("[", "[[]")
+        )
 
     def card(self) -> RateCard:
         """Return the entry as a rate card."""
@@ -200,13 +208,21 @@ class Override(BaseModel):
                 name = parents.get(name)
             if name is not None:
                 rates[kind.name] = Rate(_pico(self.prices[name]))
+            elif self.request_usd is not None:
+                rates[kind.name] = Rate(0)
         return RateCard(
             price_id=f"{self.provider or '*'}:{self.model}",
             version=self.origin,
             model=self.model if "*" not in self.model and "?" not in self.model else "",
             rates=rates,
-            request=_pico(self.request_usd, per=1),
+            request=_pico(self.request_usd or Decimal(0), per=1),
         )
+
+
+class _OverrideFile(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", title="price file, `models: [...]`")
+
+    models: tuple[Override, ...]
 
 
 def load_overrides(path: Path) -> tuple[Override, ...]:
@@ -218,12 +234,12 @@ def load_overrides(path: Path) -> tuple[Override, ...]:
     try:
         text = path.read_text(encoding="utf-8")
         raw: Any = yaml.safe_load(text)
-        entries = raw["models"]
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+        file = _OverrideFile.model_validate(raw)
         overrides = tuple(
-            Override.model_validate({**entry, "origin": f"override {digest}"}) for entry in entries
+            entry.model_copy(update={"origin": f"override {digest}"}) for entry in file.models
         )
-    except (OSError, yaml.YAMLError, ValidationError, KeyError, TypeError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
         raise ConfigurationError(f"price file {path.name}: {error}") from error
     kinds = {kind.name for kind in TOKEN_KINDS}
     for override in overrides:

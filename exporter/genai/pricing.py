@@ -140,8 +140,10 @@ def _multiply(batch: SpanBatch, cards: list[RateCard], card_of_span: Ints) -> _C
     )
     parts = {name: np.zeros(n, dtype=np.int64) for name in COST_COLUMNS}
     present = {name: np.zeros(n, dtype=np.bool_) for name in COST_COLUMNS}
-    unrated = np.zeros(n, dtype=np.bool_)
     has_card = card_of_span >= 0
+    # A model that is priced by the hour or the page has a card without a rate for any token.
+    empty = np.array([not card.rates for card in cards] + [False])
+    unrated = empty[card_of_span]
     for kind in TOKEN_KINDS:
         if kind.name not in tokens:
             continue

@@ -6,11 +6,12 @@ for each span, first rule that says something:
 
 1. more cached tokens than input tokens: the input leaves them out (a part cannot exceed its
    whole);
-2. a reported total equal to input + output says that it includes them, one equal to
-   input + cached + output that it does not;
-3. the rule of the convention and scope.
+2. the scope is known to leave them out, whatever its total says: an instrumentation that passes
+   on a provider's raw counts sums just those into its total;
+3. a reported total that the convention's rule does not explain, but another reading does;
+4. the convention's rule.
 
-The same for reasoning in the output.
+The same for reasoning in the output; both are decided together, because one total is about both.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ class Usage:
     reported: Mapping[str, Counts]
     input_includes_cache: Bools
     output_includes_reasoning: Bools
+    firm: Bools
+    """Where the rule is known for the scope itself, so that a total does not overrule it."""
 
 
 def disjoint(usage: Usage) -> dict[str, Counts]:
@@ -48,8 +51,9 @@ def disjoint(usage: Usage) -> dict[str, Counts]:
     write_1h = reported["cache_write_1h_tokens"]
     cached = _zero(read) + _zero(write) + _zero(write_1h)
     reasoning = _zero(reported["reasoning_tokens"])
-    output = _whole(reported["output_tokens"], reasoning, ~_output_includes(usage, reasoning))
-    all_input = _whole(reported["input_tokens"], cached, ~_input_includes(usage, cached))
+    into, out = _includes(usage, cached, reasoning)
+    output = _whole(reported["output_tokens"], reasoning, ~out)
+    all_input = _whole(reported["input_tokens"], cached, ~into)
 
     left = _Remainder(all_input)
     kinds = {
@@ -68,24 +72,31 @@ def disjoint(usage: Usage) -> dict[str, Counts]:
     return kinds
 
 
-def _input_includes(usage: Usage, cached: Counts) -> Bools:
-    reported = usage.reported
-    given, output = reported["input_tokens"], _zero(reported["output_tokens"])
-    total = reported["total_tokens"]
-    says_yes = (total >= 0) & (total == given + output)
-    says_no = (total >= 0) & (total == given + cached + output) & (cached > 0)
-    includes = np.where(says_yes, True, np.where(says_no, False, usage.input_includes_cache))
-    return includes & (cached <= given)
+# Whether input includes cached tokens and output includes reasoning, the likeliest first.
+_READINGS = ((True, True), (False, True), (True, False), (False, False))
 
 
-def _output_includes(usage: Usage, reasoning: Counts) -> Bools:
+def _includes(usage: Usage, cached: Counts, reasoning: Counts) -> tuple[Bools, Bools]:
+    """Return whether input includes cached tokens, and output includes reasoning.
+
+    The rule holds unless a total contradicts it and another reading explains that total.
+    """
     reported = usage.reported
-    given, asked = reported["output_tokens"], _zero(reported["input_tokens"])
+    given_in, given_out = reported["input_tokens"], reported["output_tokens"]
     total = reported["total_tokens"]
-    says_yes = (total >= 0) & (total == asked + given)
-    says_no = (total >= 0) & (total == asked + given + reasoning) & (reasoning > 0)
-    includes = np.where(says_yes, True, np.where(says_no, False, usage.output_includes_reasoning))
-    return includes & (reasoning <= given)
+    surplus = total - _zero(given_in) - _zero(given_out)
+    into, out = usage.input_includes_cache.copy(), usage.output_includes_reasoning.copy()
+    open_ = (
+        ~usage.firm
+        & (total >= 0)
+        & (surplus != np.where(into, 0, cached) + np.where(out, 0, reasoning))
+    )
+    for into_reading, out_reading in _READINGS:
+        left_out = (0 if into_reading else cached) + (0 if out_reading else reasoning)
+        fits = open_ & (surplus == left_out)
+        into[fits], out[fits] = into_reading, out_reading
+        open_ &= ~fits
+    return into & (cached <= given_in), out & (reasoning <= given_out)
 
 
 def _whole(given: Counts, parts: Counts, left_out: Bools) -> Counts:

@@ -52,9 +52,12 @@ def first_item(value: str) -> str | None:
         return value or None
     try:
         items = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return value
-    return str(items[0]) if items and items[0] is not None else None
+    if not items or items[0] is None:
+        return None
+    # JSON can hold half a surrogate pair, UTF-8 cannot.
+    return str(items[0]).encode(errors="replace").decode()
 
 
 TRANSFORMS: dict[str, Callable[[str], str | None]] = {

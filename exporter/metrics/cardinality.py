@@ -10,6 +10,9 @@ from collections.abc import Sequence
 
 OVERFLOW = "__overflow__"
 
+# Senders choose values; a longer one is cut, so that no label is a document.
+VALUE_MAX_CHARS = 256
+
 
 class LabelLimiter:
     """Admits the first `values_max` values of one label."""
@@ -21,7 +24,8 @@ class LabelLimiter:
         """Values turned away so far; a value that comes again is counted again."""
 
     def admit(self, value: str) -> str:
-        """Return the value, or `OVERFLOW` when it is new and the label is full."""
+        """Return the value, cut to its limit; `OVERFLOW` when it is new and the label is full."""
+        value = value[:VALUE_MAX_CHARS]
         if value in self._admitted:
             return value
         if len(self._admitted) < self._values_max:

@@ -25,6 +25,7 @@ from exporter.spans.batch import Bools, SpanBatch
 from exporter.spans.schema import COST_COLUMNS, NANOSECONDS, TOKEN_KINDS
 
 Labels = tuple[str, ...]
+_KEYS_MAX = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,10 @@ class _Groups:
         return np.bincount(group, minlength=len(self.values))
 
     def sum(self, amounts: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the sum of each group. Exact: a batch's sums stay far below 2**53."""
-        return np.bincount(self.group, weights=amounts, minlength=len(self.values)).astype(np.int64)
+        """Return the sum of each group, as integers: floats lose nano-dollars above 2**53."""
+        sums = np.zeros(len(self.values), dtype=np.int64)
+        np.add.at(sums, self.group, amounts)
+        return sums
 
 
 class Observer:
@@ -195,11 +198,17 @@ class Observer:
         key = np.zeros(len(rows), dtype=np.int64)
         codes: list[NDArray[np.int64]] = []
         words: list[list[str]] = []
+        size = 1
         for label in labels:
             code, values = self._label(label, batch[label.column], rows)
             codes.append(code)
             words.append(values)
+            if size * len(values) > _KEYS_MAX:
+                # The combinations that are there are few; those that could be exceed 64 bits.
+                distinct, key = np.unique(key, return_inverse=True)
+                size = len(distinct)
             key = key * len(values) + code
+            size *= len(values)
         _, first, group = np.unique(key, return_index=True, return_inverse=True)
         values = [
             tuple(word[code[row]] for word, code in zip(words, codes, strict=True))
@@ -218,7 +227,8 @@ class Observer:
         values = [dictionary[c].as_py() if c >= 0 else label.default for c in used.tolist()]
         if label.open:
             limiter = self._limiters.setdefault(label.name, LabelLimiter(self._values_max))
-            values = [limiter.admit(value) for value in values]
+            # What is not known is always admitted: it is one value, and it is ours.
+            values = [v if v == label.default else limiter.admit(v) for v in values]
         return code.reshape(-1), values or [""]
 
 

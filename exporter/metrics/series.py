@@ -103,7 +103,10 @@ class HistogramSeries:
         used, groups = np.unique(seen.groups, return_inverse=True)
         if not len(used):
             return
-        rows = np.array([self.table.row(label_sets[group]) for group in used], dtype=np.int64)
+        # Groups that differ only in labels that this metric leaves out share a row.
+        of_group = [self.table.row(label_sets[group]) for group in used]
+        rows, merged = np.unique(np.array(of_group, dtype=np.int64), return_inverse=True)
+        groups = merged[groups]
         self._make_room()
         # A bound belongs to its bucket (`le`).
         bucket = np.searchsorted(self._bounds_ns, seen.values_ns, side="left")

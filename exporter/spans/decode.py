@@ -101,6 +101,13 @@ class Decoder:
 
     def _decode(self, requests: Sequence[bytes], now_ns: int) -> tuple[SpanBatch, list[Verdict]]:
         try:
+            return self._read(requests, now_ns)
+        except _SeveralMembersError:
+            # ptars keeps every member of a oneof that the wire sets; protobuf keeps the last.
+            return self._read([_canonical(request) for request in requests], now_ns)
+
+    def _read(self, requests: Sequence[bytes], now_ns: int) -> tuple[SpanBatch, list[Verdict]]:
+        try:
             messages: pa.RecordBatch = self._handler.list_to_record_batch(list(requests))
         except ValueError as error:
             raise MalformedError(f"not an ExportTraceServiceRequest: {error}") from error
@@ -131,6 +138,18 @@ class Decoder:
             scope_attributes=_attributes(scopes.values.field("scope").field("attributes")),
         )
         return batch, verdicts
+
+
+class _SeveralMembersError(Exception):
+    """A value has several members of its oneof: legal on the wire, where the last one counts."""
+
+
+def _canonical(request: bytes) -> bytes:
+    try:
+        message = trace_service_pb2.ExportTraceServiceRequest.FromString(request)
+    except DecodeError as error:
+        raise MalformedError(f"not an ExportTraceServiceRequest: {error}") from error
+    return message.SerializeToString()
 
 
 # Rejection ----------------------------------------------------------------------------------
@@ -324,10 +343,14 @@ def _attributes(lists: pa.ListArray) -> Attributes:
 
 def _kinds(value: pa.StructArray) -> NDArray[np.uint8]:
     kinds = np.zeros(len(value), dtype=np.uint8)
+    members = 0
     for member, kind in _KIND_OF_MEMBER.items():
         child = value.field(member)
         if child.null_count < len(child):
             kinds[known(child)] = kind
+            members += len(child) - child.null_count
+    if members > np.count_nonzero(kinds):
+        raise _SeveralMembersError
     return kinds
 
 
@@ -344,9 +367,11 @@ def _texts(
     if np.isin(kinds, list(_NESTED_MEMBERS)).any():
         plain, exact = _nested_texts(value, kinds)
         parts.append(plain)
+    if not parts:
+        return pa.array([""] * len(value), pa.string()), exact
     if len(parts) == 1 and parts[0].null_count == 0:
         return parts[0], exact
-    return pc.coalesce(*parts, pa.scalar("")) if parts else pa.array([""] * len(value)), exact
+    return pc.coalesce(*parts, pa.scalar("")), exact
 
 
 def _base64(values: pa.BinaryArray) -> pa.StringArray:

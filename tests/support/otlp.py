@@ -20,7 +20,7 @@ Attributes = Mapping[str, Any] | Iterable[tuple[str, Any]]
 """By key, or as pairs where a key occurs twice."""
 
 
-def any_value(value: Any) -> AnyValue:
+def any_value(value: Any) -> AnyValue:  # noqa: PLR0911  # one return for each kind
     """Return a Python value as OTLP's AnyValue; None is the empty one."""
     match value:
         case AnyValue():

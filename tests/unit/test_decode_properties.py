@@ -40,7 +40,7 @@ def decode(*requests: bytes) -> tuple[SpanBatch, list[Verdict]]:
 # What the protobuf runtime reads --------------------------------------------------------------
 
 
-def reason_of(span: Span) -> str:
+def reason_of(span: Span) -> str:  # noqa: PLR0911  # one return for each reason
     """Why a span is rejected, written from the OTLP text and not from the decoder; "": sound."""
     start, end = span.start_time_unix_nano, span.end_time_unix_nano
     if len(span.trace_id) != 16 or not any(span.trace_id):
@@ -93,8 +93,8 @@ def expected(payload: bytes) -> tuple[list[Owned], Verdict]:
 
 def with_empty_values(spans: list[Owned]) -> list[Owned]:
     """An attribute without a value reads as one whose value is empty."""
-    for _, resource, _, scope, span in spans:
-        for owner in (resource, scope, span, *span.events, *span.links):
+    for _, resource, _, scope, each in spans:
+        for owner in (resource, scope, each, *each.events, *each.links):
             for attribute in owner.attributes:
                 attribute.value.SetInParent()
     return spans
@@ -111,7 +111,7 @@ def plain_resource(resource: Resource) -> Resource:
 # What the batch holds, read back --------------------------------------------------------------
 
 
-def value_of(attributes: Attributes, entry: int) -> AnyValue:
+def value_of(attributes: Attributes, entry: int) -> AnyValue:  # noqa: PLR0911  # as above
     text = attributes.text[entry].as_py()
     match ValueKind(attributes.kinds[entry]):
         case ValueKind.EMPTY:
@@ -259,8 +259,8 @@ def comparable(owned: Owned) -> tuple[Any, ...]:
 
 # Generated requests ---------------------------------------------------------------------------
 
-KEYS = st.sampled_from(["", "k", "gen_ai.request.model", "ключ", "a\0b", "𝔞"])
-TEXTS = st.one_of(st.sampled_from(["", "\0", "stop", "𝄞 music", "\n\"\\{}"]), st.text(max_size=6))
+KEYS = st.sampled_from(["", "k", "gen_ai.request.model", "ключ", "a\0b", "😀"])
+TEXTS = st.one_of(st.sampled_from(["", "\0", "stop", "𝄞 music", '\n"\\{}']), st.text(max_size=6))
 UINT32 = st.sampled_from([0, 0, 1, 256, 2**32 - 1])
 DOUBLES = st.one_of(
     st.sampled_from([0.0, -0.0, math.nan, math.inf, -math.inf, 5e-324, 1e308, 0.1, 2.0]),
@@ -381,11 +381,9 @@ RESOURCE_SPANS = st.builds(
     scope_spans=st.lists(SCOPE_SPANS, max_size=2),
     schema_url=TEXTS,
 )
-REQUESTS = st.builds(
-    ExportTraceServiceRequest, resource_spans=st.lists(RESOURCE_SPANS, max_size=2)
-)
+REQUESTS = st.builds(ExportTraceServiceRequest, resource_spans=st.lists(RESOURCE_SPANS, max_size=2))
 GENERATED = settings(
-    max_examples=100,
+    max_examples=60,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
@@ -420,7 +418,7 @@ def test_concatenated_requests_read_as_one(
     assert_reads([first.SerializeToString() + second.SerializeToString()])
 
 
-@GENERATED
+@settings(GENERATED, max_examples=20)
 @given(st.lists(REQUESTS, min_size=1, max_size=3))
 def test_every_text_and_number_column_keeps_its_type_whatever_the_batch_holds(
     messages: list[ExportTraceServiceRequest],
@@ -549,7 +547,7 @@ def protobuf_reads(payload: bytes) -> bool:
     return True
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(damaged())
 @example(b"")
 @example(RICH[:-1])
@@ -558,7 +556,7 @@ def test_bytes_are_refused_exactly_when_protobuf_refuses_them(payload: bytes) ->
     assert (verdicts[0].error is None) == protobuf_reads(payload)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(damaged())
 def test_neighbours_of_a_damaged_request_are_complete(payload: bytes) -> None:
     batch, verdicts = decode(NEIGHBOUR, payload, NEIGHBOUR)
@@ -676,7 +674,9 @@ def test_text_of_a_value_is_what_a_person_would_expect() -> None:
 
 def test_equal_nested_values_of_different_kinds_are_not_mixed_up() -> None:
     values = [[], {}, ["x"], {"x": None}, [["x"]], [[]], ["x"], []]
-    batch, _ = decode(request(*(span({"v": value}, number=n + 1) for n, value in enumerate(values))))
+    batch, _ = decode(
+        request(*(span({"v": value}, number=n + 1) for n, value in enumerate(values)))
+    )
     assert [value_of(batch.attributes, n) for n in range(len(values))] == [
         any_value(value) for value in values
     ]

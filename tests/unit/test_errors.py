@@ -30,7 +30,9 @@ def descendants(root: type[ObservatoryError]) -> Iterator[type[ObservatoryError]
 
 
 # Of this package only: a test may define an error of its own.
-ALL = [e for e in (ObservatoryError, *descendants(ObservatoryError)) if e.__module__ == errors.__name__]
+ALL = [
+    e for e in (ObservatoryError, *descendants(ObservatoryError)) if e.__module__ == errors.__name__
+]
 ANSWERED = [e for e in ALL if e not in NEVER_RAISED and not issubclass(e, ConfigurationError)]
 
 

@@ -1,4 +1,5 @@
 """Reported token counts become disjoint kinds: which counts include which, and what adds up."""
+# parametrize and hypothesis pass the rules by name
 
 import numpy as np
 import pytest
@@ -26,7 +27,11 @@ CASES = {"max_examples": 200, "deadline": None}
 
 
 def split(
-    reports: list[Counts], *, input_includes: bool = True, output_includes: bool = True
+    reports: list[Counts],
+    *,
+    input_includes: bool = True,
+    output_includes: bool = True,
+    firm: bool = False,
 ) -> list[Counts]:
     """Return the known kinds of each span; a count that a report lacks is not known."""
     columns = {
@@ -34,7 +39,8 @@ def split(
         for name in COUNT_FIELDS
     }
     n = len(reports)
-    kinds = disjoint(Usage(columns, np.full(n, input_includes), np.full(n, output_includes)))
+    rules = (np.full(n, rule) for rule in (input_includes, output_includes, firm))
+    kinds = disjoint(Usage(columns, *rules))
     assert set(kinds) == {kind.name for kind in TOKEN_KINDS}
     return [
         {name: int(counts[i]) for name, counts in kinds.items() if counts[i] != -1}
@@ -54,7 +60,9 @@ def report(**counts: int) -> Counts:
         pytest.param(
             report(input=10, output=5), True, {"input": 10, "output": 5}, id="no parts"
         ),
-        pytest.param(report(input=0, output=0), True, {"input": 0, "output": 0}, id="zero is known"),
+        pytest.param(
+            report(input=0, output=0), True, {"input": 0, "output": 0}, id="zero is known"
+        ),
         pytest.param(report(output=5), True, {"output": 5}, id="only output"),
         pytest.param(report(input=8), True, {"input": 8}, id="embeddings: only input"),
         pytest.param(
@@ -271,3 +279,10 @@ def test_a_span_is_split_the_same_alone_and_among_others(
 ) -> None:
     rules = {"input_includes": into, "output_includes": out}
     assert split(reports, **rules) == [split([each], **rules)[0] for each in reports]
+
+
+def test_a_total_does_not_overrule_what_is_known_of_the_scope_itself() -> None:
+    # OpenLLMetry's Bedrock sums the raw counts, which leave cached tokens out, into its total.
+    raw = report(input=100, cache_read=40, output=10, total=110)
+    [kinds] = split([raw], input_includes=False, firm=True)
+    assert kinds == {"input": 100, "cache_read": 40, "output": 10}
