@@ -7,7 +7,6 @@ the start with one line each. The descriptions here are what `serve --help` and 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,6 +22,7 @@ CONFIG_VARIABLE = f"{PREFIX}CONFIG"
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Days = Annotated[int, Field(ge=1, le=3650)]
+Seconds = Annotated[float, Field(allow_inf_nan=False)]
 
 _MIB = 1024 * 1024
 
@@ -73,23 +73,23 @@ class Settings(BaseSettings):
     step_max_bytes: int = Field(
         16 * _MIB, ge=1024, le=1024 * _MIB, description="Requests processed as one batch."
     )
-    retry_after_s: float = Field(
+    retry_after_s: Seconds = Field(
         1.0, gt=0, le=600, description="When a refused sender is asked to come back."
     )
-    end_before_start_max_s: float = Field(
+    end_before_start_max_s: Seconds = Field(
         1.0, ge=0, le=3600, description="A span may end this long before it starts (clock steps)."
     )
     span_age_max_days: Days = Field(30, description="A span may have started this long ago.")
-    span_future_max_s: float = Field(
+    span_future_max_s: Seconds = Field(
         3600.0, ge=0, description="A span may start this far in the future."
     )
 
     insert_max_rows: int = Field(50_000, ge=1, description="Rows that are inserted at once.")
-    insert_max_age_s: float = Field(
+    insert_max_age_s: Seconds = Field(
         1.0, gt=0, le=60, description="Rows are inserted at the latest after this time."
     )
-    insert_timeout_s: float = Field(30.0, gt=0, le=600, description="Time given to an insert.")
-    insert_retry_max_s: float = Field(
+    insert_timeout_s: Seconds = Field(30.0, gt=0, le=600, description="Time given to an insert.")
+    insert_retry_max_s: Seconds = Field(
         30.0, gt=0, le=600, description="Longest pause between two tries of an insert."
     )
     buffer_max_bytes: int = Field(
@@ -110,7 +110,7 @@ class Settings(BaseSettings):
     )
     prices_file: Path | None = Field(None, description="Your own prices, see docs/prices.md.")
 
-    shutdown_timeout_s: float = Field(
+    shutdown_timeout_s: Seconds = Field(
         30.0, gt=0, le=600, description="Time to hand on what was accepted when stopping."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
@@ -141,10 +141,7 @@ class Settings(BaseSettings):
         Raise ConfigurationError when its file cannot be read.
         """
         if self.clickhouse_password_file is not None:
-            try:
-                return self.clickhouse_password_file.read_text(encoding="utf-8").strip()
-            except OSError as error:
-                raise ConfigurationError(f"clickhouse_password_file: {error.strerror}") from error
+            return _text(self.clickhouse_password_file, "clickhouse_password_file").strip()
         return self.clickhouse_password.get_secret_value() if self.clickhouse_password else None
 
     @classmethod
@@ -161,12 +158,12 @@ class Settings(BaseSettings):
         return env_settings, init_settings
 
 
-def load(config: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+def load(config: Path | None = None) -> Settings:
     """Read the settings; raise ConfigurationError with one line for each that is wrong.
 
     `config` stands in for the file named by LLM_OBSERVATORY_CONFIG.
     """
-    environ = os.environ if environ is None else environ
+    environ = os.environ
     known = {PREFIX + name.upper() for name in Settings.model_fields} | {CONFIG_VARIABLE}
     problems = [
         f"{name}: no such setting (`llm-observatory serve --help` lists them)"
@@ -175,9 +172,8 @@ def load(config: Path | None = None, environ: Mapping[str, str] | None = None) -
     ]
     path = config or (Path(environ[CONFIG_VARIABLE]) if environ.get(CONFIG_VARIABLE) else None)
     values = _read(path) if path else {}
-    problems += [
-        f"{path}: {name}: no such setting" for name in values.keys() - Settings.model_fields
-    ]
+    unknown = sorted(values.keys() - Settings.model_fields)
+    problems += [f"{path}: {name}: no such setting" for name in unknown]
     try:
         settings = Settings(**{k: v for k, v in values.items() if k in Settings.model_fields})
     except ValidationError as error:
@@ -195,11 +191,23 @@ def _place(error: Any) -> str:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        raw: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"{path}: {error}") from error
+        raw: Any = yaml.safe_load(_text(path, str(path)))
+    except yaml.YAMLError as error:
+        # The parser's own text quotes the file, which may hold a password: only where it stopped.
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise ConfigurationError(f"{path}: not YAML{where}") from None
     if raw is None:
         return {}
     if not isinstance(raw, dict):
         raise ConfigurationError(f"{path}: must be a list of `setting: value` lines")
     return raw
+
+
+def _text(path: Path, what: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{what}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{what}: not UTF-8 text") from error

@@ -1,48 +1,32 @@
 """Turn raw OTLP export requests into one batch of columns, and say what became of each request.
 
-The only module that knows protobuf's wire form and ptars, which reads the bytes straight into
-nested Arrow arrays. ptars leaves the members of array and key-value-list values as bytes; those
-are read here with the protobuf runtime, so that bytes which it would refuse are refused.
+The only module that knows ptars, which reads the bytes straight into nested Arrow arrays.
 """
 
 from __future__ import annotations
 
-import base64
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from google.protobuf import json_format
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from ptars import HandlerPool
 
 from exporter.errors import MalformedError
-from exporter.spans.arrow import known, pc, words
-from exporter.spans.batch import Attributes, Bools, Children, Ints, SpanBatch
-from exporter.spans.schema import SPAN_KINDS, STATUS_CODES, ValueKind
+from exporter.spans.arrow import pc, words
+from exporter.spans.attributes import SeveralMembersError, read_attributes
+from exporter.spans.batch import Bools, Children, Ints, SpanBatch
+from exporter.spans.schema import SPAN_KINDS, STATUS_CODES
 
 _ZERO_TRACE_ID = pa.scalar(bytes(16))
 _ZERO_SPAN_ID = pa.scalar(bytes(8))
 _HEX = np.array([f"{byte:02x}" for byte in range(256)], dtype="S2").view(np.uint16)
 
-_KIND_OF_MEMBER: dict[str, ValueKind] = {
-    "string_value": ValueKind.STRING,
-    "bool_value": ValueKind.BOOL,
-    "int_value": ValueKind.INT,
-    "double_value": ValueKind.DOUBLE,
-    "array_value": ValueKind.ARRAY,
-    "kvlist_value": ValueKind.KVLIST,
-    "bytes_value": ValueKind.BYTES,
-    "string_value_strindex": ValueKind.STRINDEX,
-}
 _TIME_MAX_NS = 2**63 - 1
-_NESTED_MEMBERS = {ValueKind.ARRAY: "array_value", ValueKind.KVLIST: "kvlist_value"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +86,7 @@ class Decoder:
     def _decode(self, requests: Sequence[bytes], now_ns: int) -> tuple[SpanBatch, list[Verdict]]:
         try:
             return self._read(requests, now_ns)
-        except _SeveralMembersError:
+        except SeveralMembersError:
             # ptars keeps every member of a oneof that the wire sets; protobuf keeps the last.
             return self._read([_canonical(request) for request in requests], now_ns)
 
@@ -127,21 +111,19 @@ class Decoder:
             scope_of_span = scope_of_span[sound]
         batch = SpanBatch(
             columns=_span_columns(rows),
-            attributes=_attributes(rows.field("attributes")),
+            attributes=read_attributes(rows.field("attributes")),
             events=_events(rows.field("events")),
             links=_links(rows.field("links")),
             resource_of_span=resource_of_scope[scope_of_span],
             resources=_resource_columns(resources.values),
-            resource_attributes=_attributes(resources.values.field("resource").field("attributes")),
+            resource_attributes=read_attributes(
+                resources.values.field("resource").field("attributes")
+            ),
             scope_of_span=scope_of_span,
             scopes=_scope_columns(scopes.values),
-            scope_attributes=_attributes(scopes.values.field("scope").field("attributes")),
+            scope_attributes=read_attributes(scopes.values.field("scope").field("attributes")),
         )
         return batch, verdicts
-
-
-class _SeveralMembersError(Exception):
-    """A value has several members of its oneof: legal on the wire, where the last one counts."""
 
 
 def _canonical(request: bytes) -> bytes:
@@ -267,7 +249,7 @@ def _events(events: pa.ListArray) -> Children:
             "Name": rows.field("name"),
             "DroppedAttributesCount": rows.field("dropped_attributes_count"),
         },
-        attributes=_attributes(rows.field("attributes")),
+        attributes=read_attributes(rows.field("attributes")),
     )
 
 
@@ -282,7 +264,7 @@ def _links(links: pa.ListArray) -> Children:
             "DroppedAttributesCount": rows.field("dropped_attributes_count"),
             "Flags": rows.field("flags"),
         },
-        attributes=_attributes(rows.field("attributes")),
+        attributes=read_attributes(rows.field("attributes")),
     )
 
 
@@ -315,147 +297,3 @@ def _hex(ids: pa.BinaryArray) -> pa.StringArray:
     return pa.StringArray.from_buffers(
         len(ids), pa.py_buffer((offsets - offsets[0]) * 2), pa.py_buffer(digits)
     )
-
-
-# Attributes ---------------------------------------------------------------------------------
-
-
-def _attributes(lists: pa.ListArray) -> Attributes:
-    entries = lists.flatten()
-    counts = pc.list_value_length(lists).fill_null(0).to_numpy()
-    offsets = np.zeros(len(lists) + 1, dtype=np.int32)
-    np.cumsum(counts, out=offsets[1:])
-    keys = entries.field("key").dictionary_encode()
-    value = entries.field("value")
-    kinds = _kinds(value)
-    text, exact = _texts(value, kinds)
-    return Attributes(
-        offsets=offsets,
-        codes=keys.indices.to_numpy(),
-        keys=keys.dictionary,
-        kinds=kinds,
-        text=text,
-        ints=value.field("int_value"),
-        doubles=value.field("double_value"),
-        exact=exact,
-    )
-
-
-def _kinds(value: pa.StructArray) -> NDArray[np.uint8]:
-    kinds = np.zeros(len(value), dtype=np.uint8)
-    members = 0
-    for member, kind in _KIND_OF_MEMBER.items():
-        child = value.field(member)
-        if child.null_count < len(child):
-            kinds[known(child)] = kind
-            members += len(child) - child.null_count
-    if members > np.count_nonzero(kinds):
-        raise _SeveralMembersError
-    return kinds
-
-
-def _texts(
-    value: pa.StructArray, kinds: NDArray[np.uint8]
-) -> tuple[pa.StringArray, pa.StringArray | None]:
-    """Return every value as text, and the OTLP/JSON of those that are nested."""
-    parts: list[pa.Array] = []
-    for member, convert in _TO_TEXT.items():
-        child = value.field(member)
-        if child.null_count < len(child):
-            parts.append(convert(child))
-    exact: pa.StringArray | None = None
-    if np.isin(kinds, list(_NESTED_MEMBERS)).any():
-        plain, exact = _nested_texts(value, kinds)
-        parts.append(plain)
-    if not parts:
-        return pa.array([""] * len(value), pa.string()), exact
-    if len(parts) == 1 and parts[0].null_count == 0:
-        return parts[0], exact
-    return pc.coalesce(*parts, pa.scalar("")), exact
-
-
-def _base64(values: pa.BinaryArray) -> pa.StringArray:
-    # Bytes values are rare: a loop over those that are there.
-    texts = [None if v is None else base64.b64encode(v).decode() for v in values.to_pylist()]
-    return pa.array(texts, pa.string())
-
-
-_TO_TEXT: dict[str, Callable[[Any], pa.StringArray]] = {
-    "string_value": lambda child: child,
-    "int_value": lambda child: child.cast(pa.string()),
-    "double_value": lambda child: child.cast(pa.string()),
-    "bool_value": lambda child: child.cast(pa.string()),
-    "bytes_value": _base64,
-    "string_value_strindex": lambda child: child.cast(pa.string()),
-}
-
-
-def _nested_texts(
-    value: pa.StructArray, kinds: NDArray[np.uint8]
-) -> tuple[pa.StringArray, pa.StringArray]:
-    """Return plain JSON and OTLP/JSON of the nested values, null for the others."""
-    texts: list[tuple[str, str]] = []
-    picks = np.full(len(kinds), -1, dtype=np.int32)
-    for kind, member in _NESTED_MEMBERS.items():
-        entries = np.flatnonzero(kinds == kind)
-        lists = value.field(member).field("values").take(pa.array(entries))
-        index, distinct = _distinct_lists(lists)
-        picks[entries] = index + len(texts)
-        # A loop over distinct nested values: their parts need the protobuf runtime.
-        texts.extend(_read_nested(kind, parts) for parts in distinct)
-    rows = pa.array(picks, mask=picks < 0)
-    plain = pa.array([text for text, _ in texts], pa.string()).take(rows)
-    return plain, pa.array([text for _, text in texts], pa.string()).take(rows)
-
-
-def _distinct_lists(lists: pa.ListArray) -> tuple[Ints, list[tuple[bytes, ...]]]:
-    """Return for each list the position of its equal in the distinct lists, and those.
-
-    Lists of one part (finish reasons) are most of them and are told apart without a loop.
-    """
-    parts = lists.flatten().dictionary_encode()
-    codes = parts.indices.to_numpy()
-    lengths = lists.value_lengths().to_numpy()
-    firsts = np.cumsum(lengths) - lengths
-    index = np.empty(len(lists), dtype=np.int32)
-    single = lengths == 1
-    used, inverse = np.unique(codes[firsts[single]], return_inverse=True)
-    index[single] = inverse
-    distinct = [(part,) for part in parts.dictionary.take(pa.array(used)).to_pylist()]
-    others = np.flatnonzero(~single)
-    seen: dict[tuple[bytes, ...], int] = {}
-    for row, members in zip(others, lists.take(pa.array(others)).to_pylist(), strict=True):
-        index[row] = seen.setdefault(tuple(members), len(used) + len(seen))
-    return index, [*distinct, *seen]
-
-
-def _read_nested(kind: ValueKind, parts: tuple[bytes, ...]) -> tuple[str, str]:
-    whole = AnyValue()
-    try:
-        if kind == ValueKind.ARRAY:
-            whole.array_value.values.extend(AnyValue.FromString(part) for part in parts)
-            whole.array_value.SetInParent()
-        else:
-            whole.kvlist_value.values.extend(KeyValue.FromString(part) for part in parts)
-            whole.kvlist_value.SetInParent()
-        exact = json_format.MessageToJson(whole, indent=None)
-        return json.dumps(_plain(whole), ensure_ascii=False, separators=(",", ":")), exact
-    except (DecodeError, RecursionError) as error:
-        raise MalformedError(f"not an AnyValue: {error}") from error
-
-
-def _plain(value: AnyValue) -> Any:
-    """Return a value as JSON would hold it: bytes as base64, a double that JSON lacks as text."""
-    match value.WhichOneof("value"):
-        case "array_value":
-            return [_plain(item) for item in value.array_value.values]
-        case "kvlist_value":
-            return {item.key: _plain(item.value) for item in value.kvlist_value.values}
-        case "bytes_value":
-            return base64.b64encode(value.bytes_value).decode()
-        case "double_value" if not np.isfinite(value.double_value):
-            return str(value.double_value)
-        case None:
-            return None
-        case member:
-            return getattr(value, member)
