@@ -6,10 +6,12 @@ mean for the rows at hand.
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
 import clickhouse_connect
@@ -21,6 +23,10 @@ from exporter.errors import ConfigurationError, RejectedRowsError, StoreUnavaila
 
 DEFAULT_DATABASE = "llm_observatory"
 _EMBEDDED = "chdb"
+_URL_FORM = (
+    "write http(s)://user:password@host:port/database or chdb:PATH; in a password, "
+    "characters like / # ? @ are written as %2F %23 %3F %40"
+)
 
 # ClickHouse codes that blame the rows themselves: the same rows fail again on any server. Every
 # other code (no table, no right, no memory, too many parts ...) can be mended by a person or by
@@ -76,12 +82,11 @@ def parse_address(url: str, password: str | None = None) -> Address:
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError as error:
-        raise ConfigurationError(f"clickhouse_url: {error}") from error
+    except ValueError:
+        # The parser's text quotes the URL, and with it the password.
+        raise ConfigurationError(f"clickhouse_url: {_URL_FORM}") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ConfigurationError(
-            "clickhouse_url: write http(s)://user:password@host:port/database or chdb:PATH"
-        )
+        raise ConfigurationError(f"clickhouse_url: {_URL_FORM}")
     secure = parts.scheme == "https"
     return Address(
         unquote(parts.path.strip("/")) or DEFAULT_DATABASE,
@@ -91,6 +96,30 @@ def parse_address(url: str, password: str | None = None) -> Address:
         username=unquote(parts.username or "default"),
         password=unquote(parts.password or "") if password is None else password,
     )
+
+
+def claim(address: Address) -> IO[str] | None:
+    """Claim the embedded engine's folder for this process; the file returned holds the claim.
+
+    The engine itself would let two processes write to one folder. None for a server. Raise
+    ConfigurationError when another process has the claim.
+    """
+    if address.path is None:
+        return None
+    path = Path(f"{address.path.rstrip('/')}.lock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("w", encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"clickhouse_url: {path}: {error.strerror}") from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise ConfigurationError(
+            f"clickhouse_url: {address.path} is used by another process: stop it, or use a server"
+        ) from error
+    return file
 
 
 def connect(address: Address, *, timeout_s: float = 30.0, database: str | None = None) -> Client:

@@ -143,7 +143,11 @@ def _retain(client: Client, retention: Retention) -> None:
     for table, (column, days) in retention.by_table.items():
         wanted = f"TTL toDateTime({column}) + toIntervalDay({days})"
         if wanted not in engines[table]:
-            # Existing parts are dropped when they are next merged, not rewritten at once.
             client.command(
                 f"ALTER TABLE {table} MODIFY {wanted} SETTINGS materialize_ttl_after_modify = 0"
             )
+            # Existing parts learn of it too, without being rewritten.
+            client.command(
+                f"ALTER TABLE {table} MODIFY SETTING materialize_ttl_recalculate_only = 1"
+            )
+            client.command(f"ALTER TABLE {table} MATERIALIZE TTL")

@@ -115,7 +115,8 @@ class Store:
             self._closing = True
             self._deadline = self._clock() + timeout_s
             self._changed.notify_all()
-        self._thread.join(timeout_s + 1.0)
+        if self._thread.is_alive():
+            self._thread.join(timeout_s + 1.0)
         rows, _ = self.waiting
         if rows:
             self._on_insert(Insert("otel_traces", rows, 0.0, "lost"))
@@ -175,8 +176,12 @@ class Store:
                 self._insert(table, rows, token)
             except RejectedRowsError as error:
                 return self._isolate(table, rows, token, error)
-            except StoreUnavailableError as error:
-                log.warning("insert failed, trying again", extra={"error": str(error)})
+            except Exception as error:
+                if isinstance(error, StoreUnavailableError):
+                    log.warning("insert failed, trying again", extra={"error": str(error)})
+                else:
+                    # Nobody foresaw it: the rows are kept all the same, and a person is told.
+                    log.exception("insert failed, trying again")
                 if self._pause(pause):
                     return False
                 pause = min(pause * 2, self._limits.retry_max_s)

@@ -10,11 +10,12 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Generator
+from typing import IO
 
 import uvicorn
 from fastapi import FastAPI
 
-from clickhouse.client import Address, Writer, connect, parse_address
+from clickhouse.client import Address, Writer, claim, connect, parse_address
 from clickhouse.migrate import Retention, migrate
 from clickhouse.store import Insert, Store, StoreLimits
 from exporter import __version__
@@ -23,14 +24,16 @@ from exporter.api.metrics import metrics_app
 from exporter.endpoints import Endpoints
 from exporter.errors import ConfigurationError, StoreUnavailableError
 from exporter.genai.convention import load as load_conventions
+from exporter.genai.memory import TraceMemory
 from exporter.genai.normalise import Normaliser
 from exporter.genai.prices import PriceBook, load_overrides
 from exporter.genai.pricing import Pricer
+from exporter.hold import Hold
 from exporter.metrics.exposition import WorkloadCollector
 from exporter.metrics.observe import Observer
 from exporter.pipeline import Pipeline
 from exporter.queue import MemoryQueue
-from exporter.receive.admission import Admission
+from exporter.receive.admission import Admission, RequestLimits
 from exporter.receive.grpc import otlp_grpc_server
 from exporter.receive.http import otlp_http_app
 from exporter.settings import Settings
@@ -41,6 +44,8 @@ from exporter.telemetry import Telemetry
 log = logging.getLogger(__name__)
 
 _DAY_NS = 24 * 3600 * NANOSECONDS
+# How often a ClickHouse that has not answered yet is asked.
+_PROBE_S = 2.0
 # Connections a client may hold open while it waits for its answer.
 _CONNECTIONS_MAX = 2048
 
@@ -65,38 +70,51 @@ class App:
         self._database = _Database(settings)
         self._store = Store(self._database.writer, _store_limits(settings), self._count_insert)
         overrides = load_overrides(settings.prices_file) if settings.prices_file else ()
+        self._hold = Hold(seconds=settings.hold_s, max_spans=settings.hold_max_spans)
+        memory = TraceMemory(
+            max_spans=settings.trace_memory_max_spans, max_age_s=settings.trace_memory_max_age_s
+        )
         pipeline = Pipeline(
             queue=self._queue,
             decode=Decoder(_span_limits(settings)),
             normalise=Normaliser(load_conventions()),
+            memory=memory,
+            hold=self._hold,
             price=Pricer(PriceBook(overrides)),
             observe=self._observer,
             write=self._store.write,
             telemetry=self._telemetry,
             step_max_bytes=settings.step_max_bytes,
         )
-        self._worker = threading.Thread(target=pipeline.run, name="pipeline", daemon=True)
+        self._workers = [
+            threading.Thread(target=run, name=run.__name__, daemon=True)
+            for run in (pipeline.run_accept, pipeline.run_finish)
+        ]
         self._admission = Admission(
             self._queue,
             self._telemetry,
-            request_max_bytes=settings.request_max_bytes,
-            receiving_max_bytes=settings.waiting_max_bytes,
-            retry_after_s=settings.retry_after_s,
+            RequestLimits(
+                request_max_bytes=settings.request_max_bytes,
+                request_max_parts=settings.request_max_parts,
+                receiving_max_bytes=settings.waiting_max_bytes,
+                retry_after_s=settings.retry_after_s,
+            ),
         )
-        self._grpc = otlp_grpc_server(self._admission, max_concurrent=settings.waiting_max_requests)
+        self._grpc = otlp_grpc_server(self._admission)
         self._http: list[_HttpServer] = []
         self._stopping = False
-        _watch(self._telemetry, self._queue, self._store, self._observer)
+        self._probe: asyncio.Task[None] | None = None
+        _watch(self._telemetry, self._queue, self._hold, self._store, self._observer)
 
     async def start(self) -> Endpoints:
         """Open the store and listen; raise ConfigurationError when that cannot work."""
         settings = self._settings
         self._database.prepare()
+        self._probe = asyncio.create_task(self._reach_database())
         self._store.start()
-        self._worker.start()
-        grpc_port = self._grpc.add_insecure_port(f"{settings.host}:{settings.otlp_grpc_port}")
-        if not grpc_port:
-            raise ConfigurationError(f"port {settings.otlp_grpc_port} (otlp_grpc_port) is taken")
+        for worker in self._workers:
+            worker.start()
+        grpc_port = self._open_grpc_port()
         await self._grpc.start()
         otlp = await self._listen(
             otlp_http_app(self._admission), settings.otlp_http_port, "otlp_http_port"
@@ -116,24 +134,46 @@ class App:
     async def stop(self) -> bool:
         """Take no more, hand on what was accepted, stop; return whether nothing was left over."""
         self._stopping = True
+        deadline = time.monotonic() + self._settings.shutdown_timeout_s
+        # New requests are told to come back from here on; those that wait are still answered.
+        self._queue.close()
+        accept, finish = self._workers
+        await asyncio.to_thread(_join, accept, (deadline - time.monotonic()) / 3)
+        self._queue.abandon()
+        await self._grpc.stop(grace=1.0)
         otlp, *others = self._http or [None]
-        await self._grpc.stop(grace=self._settings.shutdown_timeout_s / 3)
         if otlp is not None:
             await otlp.close()
-        self._queue.close()
-        drained = await asyncio.to_thread(self._drain)
+        self._hold.close()
+        await asyncio.to_thread(_join, finish, (deadline - time.monotonic()) / 2)
+        left = max(deadline - time.monotonic(), 1.0)
+        written = await asyncio.to_thread(self._store.close, left)
+        if stuck := any(worker.is_alive() for worker in self._workers):
+            log.error("stopped with spans not processed", extra={"spans": self._hold.spans})
         for server in others:
             if server is not None:
                 await server.close()
+        if self._probe is not None:
+            self._probe.cancel()
         self._telemetry.shutdown()
-        return drained
+        return written and not stuck
 
-    def _drain(self) -> bool:
-        deadline = time.monotonic() + self._settings.shutdown_timeout_s
-        if self._worker.is_alive():
-            self._worker.join(self._settings.shutdown_timeout_s / 2)
-        written = self._store.close(max(deadline - time.monotonic(), 1.0))
-        return written and not self._worker.is_alive()
+    def _open_grpc_port(self) -> int:
+        settings = self._settings
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        # gRPC's own message about a port that is taken is for its developers.
+        _bind(settings.host, settings.otlp_grpc_port, "otlp_grpc_port").close()
+        try:
+            return self._grpc.add_insecure_port(f"{host}:{settings.otlp_grpc_port}")
+        except RuntimeError as error:
+            raise ConfigurationError(
+                f"{host}:{settings.otlp_grpc_port} (otlp_grpc_port): cannot listen there"
+            ) from error
+
+    async def _reach_database(self) -> None:
+        """Try again until ClickHouse was reached once; from then on the inserts tell."""
+        while not await asyncio.to_thread(self._database.reached):  # noqa: ASYNC110
+            await asyncio.sleep(_PROBE_S)
 
     async def _listen(self, app: FastAPI, port: int, setting: str) -> int:
         server = _HttpServer(app, _bind(self._settings.host, port, setting))
@@ -150,7 +190,7 @@ class App:
         problems: list[str] = []
         if self._stopping:
             problems.append("stopping")
-        if not self._worker.is_alive():
+        if not all(worker.is_alive() for worker in self._workers):
             problems.append("the pipeline is not running")
         if self._database.problem:
             problems.append(self._database.problem)
@@ -162,8 +202,9 @@ class App:
             self._telemetry.insert_duration.record(insert.seconds, labels)
         if insert.outcome in {"ok", "rejected", "lost"}:
             self._telemetry.rows.add(insert.rows, labels)
-        if insert.outcome != "rejected":
-            self._database.problem = "" if insert.outcome == "ok" else "ClickHouse takes no rows"
+        # A refusal of rows is an answer, too.
+        answered = insert.outcome in {"ok", "split", "rejected"}
+        self._database.problem = "" if answered else "ClickHouse takes no rows"
 
 
 class _Database:
@@ -179,10 +220,13 @@ class _Database:
             hours_days=settings.hours_retention_days,
         )
         self._migrated = False
+        self._claim: IO[str] | None = None
+        self._turn = threading.Lock()
         self.problem = "ClickHouse was not reached yet"
 
     def prepare(self) -> None:
         """Migrate now. A server that does not answer yet is tried again before the first insert."""
+        self._claim = claim(self._address)
         try:
             self._migrate()
         except StoreUnavailableError as error:
@@ -193,16 +237,23 @@ class _Database:
                 ) from error
             log.warning("ClickHouse does not answer, rows are kept", extra={"error": str(error)})
 
+    def reached(self) -> bool:
+        """Return whether the schema is in place, after trying once more."""
+        with contextlib.suppress(StoreUnavailableError, ConfigurationError):
+            self._migrate()
+        return self._migrated
+
     def writer(self) -> Writer:
         """Return a client for the store's thread."""
-        if not self._migrated:
-            self._migrate()
+        self._migrate()
         return Writer(connect(self._address, timeout_s=self._timeout_s))
 
     def _migrate(self) -> None:
-        migrate(self._address, self._retention)
-        self._migrated = True
-        self.problem = ""
+        with self._turn:
+            if not self._migrated:
+                migrate(self._address, self._retention)
+                self._migrated = True
+                self.problem = ""
 
 
 class _HttpServer:
@@ -211,6 +262,7 @@ class _HttpServer:
     def __init__(self, app: FastAPI, sock: socket.socket) -> None:
         config = uvicorn.Config(
             app,
+            http="h11",  # the parser that limits the size of a request's head
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -270,6 +322,12 @@ async def run(settings: Settings, announce: Callable[[Endpoints], None]) -> bool
     return drained
 
 
+def _join(worker: threading.Thread, timeout_s: float) -> None:
+    """Wait for a thread; one that never started has ended."""
+    if worker.is_alive():
+        worker.join(max(timeout_s, 0.0))
+
+
 def _bind(host: str, port: int, setting: str) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
@@ -305,11 +363,16 @@ def _store_limits(settings: Settings) -> StoreLimits:
     )
 
 
-def _watch(telemetry: Telemetry, queue: MemoryQueue, store: Store, observer: Observer) -> None:
+def _watch(
+    telemetry: Telemetry, queue: MemoryQueue, hold: Hold, store: Store, observer: Observer
+) -> None:
     """Show the state of queue, store and series at each scrape."""
     telemetry.gauge("queue.requests", "", "Requests that wait.", lambda: [(queue.depth[0], {})])
     telemetry.gauge(
         "queue.size", "By", "Bytes of requests that wait.", lambda: [(queue.depth[1], {})]
+    )
+    telemetry.gauge(
+        "held.spans", "", "Spans whose traces are given time.", lambda: [(hold.spans, {})]
     )
     telemetry.gauge(
         "buffer.spans", "", "Spans that wait for ClickHouse.", lambda: [(store.waiting[0], {})]

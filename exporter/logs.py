@@ -23,6 +23,7 @@ def configure(settings: Settings) -> None:
     else:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
-    # What these say about each request is in the metrics.
-    for noisy in ("uvicorn", "clickhouse_connect"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    # What these say of each request is in the metrics, or is said once by whoever called them.
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    for noisy in ("clickhouse_connect", "urllib3"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)

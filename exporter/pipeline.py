@@ -1,13 +1,20 @@
-"""The write path on one page: bytes → columns → {metrics, rows}."""
+"""The write path on one page: bytes → columns → {metrics, rows}.
+
+Two threads share it. `accept` reads and answers; `finish` counts and stores what was accepted,
+a moment later, when the rest of its traces had time to arrive.
+"""
 
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from exporter.errors import RetryableError
+from exporter.genai.memory import TraceMemory
+from exporter.hold import Held, Hold
 from exporter.queue import Queue, Ticket
 from exporter.spans.batch import SpanBatch
 from exporter.spans.decode import Decoder, Verdict
@@ -29,80 +36,97 @@ class Pipeline:
     queue: Queue
     decode: Decoder
     normalise: Stage
+    memory: TraceMemory
+    hold: Hold
     price: Stage
     observe: Callable[[SpanBatch], None]
     write: Callable[[Rows], None]
     telemetry: Telemetry
     step_max_bytes: int
     now_ns: Callable[[], int] = time.time_ns
+    _remembering: threading.Lock = field(default_factory=threading.Lock)
 
-    def run(self) -> None:
-        """Process until the queue is closed and drained. Blocks: give it a thread."""
+    def run_accept(self) -> None:
+        """Accept until the queue is closed and drained. Blocks: give it a thread."""
         while tickets := self.queue.take(self.step_max_bytes):
-            self.step(tickets)
+            self._alone_if_it_fails(self.accept, tickets, self._refuse)
+        self.hold.close()
 
-    def step(self, tickets: Sequence[Ticket]) -> None:
-        """Accept the requests of one step and process their spans.
+    def run_finish(self) -> None:
+        """Finish until the hold is closed and empty. Blocks: give it a thread."""
+        while held := self.hold.take():
+            try:
+                self.finish(held)
+            except Exception:
+                log.exception("batch dropped", extra={"spans": len(held.batch)})
+                self._drop(held)
 
-        Only our own mistakes raise here: then each request is tried alone, so that one takes no
-        other along.
-        """
-        try:
-            batch = self.accept(tickets)
-        except Exception:
-            log.exception("step failed", extra={"requests": len(tickets)})
-            self._each(tickets, self.step, lambda t: t.settle(RetryableError("internal error")))
-            return
-        try:
-            self.process(batch)
-        except Exception:
-            log.exception("step failed", extra={"requests": len(tickets), "spans": len(batch)})
-            self._each(tickets, self._reprocess, self._drop)
-
-    def accept(self, tickets: Sequence[Ticket]) -> SpanBatch:
-        """Read and check the spans of all requests, and answer each sender."""
+    def accept(self, tickets: Sequence[Ticket]) -> None:
+        """Read and check the spans of all requests, answer each sender, hold what is sound."""
+        requests = [ticket.request for ticket in tickets]
         with self.telemetry.timed("decode"):
-            batch, verdicts = self.decode.decode([t.request for t in tickets], self.now_ns())
+            batch, verdicts = self.decode.decode(requests, self.now_ns())
+        with self.telemetry.timed("normalise"):
+            batch = self.normalise(batch)
+        with self._remembering:
+            self.memory.remember(batch, time.monotonic())
         for ticket, verdict in zip(tickets, verdicts, strict=True):
             self._count(verdict)
             ticket.settle(verdict.error or verdict)
-        return batch
+        if len(batch):
+            self.hold.put(batch, requests)
 
-    def process(self, batch: SpanBatch) -> None:
-        """Normalise and price a batch, count it, and hand its rows on."""
-        if not len(batch):
+    def finish(self, held: Held) -> None:
+        """Decide who owns the usage, price, count, and hand the rows on."""
+        try:
+            with self.telemetry.timed("finish"):
+                with self._remembering:
+                    attributed = self.memory.attribute(held.batch)
+                priced = self.price(attributed)
+                table = rows(priced)
+        except Exception:
+            # Nothing above has a side effect that counts, so it can be tried again in parts.
+            log.exception("step failed", extra={"spans": len(held.batch)})
+            self._finish_each(held)
             return
-        with self.telemetry.timed("process"):
-            priced = self.price(self.normalise(batch))
-            table = rows(priced)
-        # Nothing above has a side effect, so a step that fails there can be tried again in parts.
         self.observe(priced)
         self.write(table)
 
-    def _each(
+    # When something of ours fails -------------------------------------------------------------
+
+    def _alone_if_it_fails(
         self,
+        work: Callable[[Sequence[Ticket]], None],
         tickets: Sequence[Ticket],
-        again: Callable[[Sequence[Ticket]], None],
         give_up: Callable[[Ticket], None],
     ) -> None:
-        if len(tickets) == 1:
-            give_up(tickets[0])
-        else:
-            for ticket in tickets:
-                again([ticket])
-
-    def _reprocess(self, tickets: Sequence[Ticket]) -> None:
-        batch, _ = self.decode.decode([t.request for t in tickets], self.now_ns())
+        """Work on all, or if that fails on each alone, so that one takes no other along."""
         try:
-            self.process(batch)
+            work(tickets)
         except Exception:
-            log.exception("request failed", extra={"spans": len(batch)})
-            self._each(tickets, self._reprocess, self._drop)
+            log.exception("step failed", extra={"requests": len(tickets)})
+            if len(tickets) == 1:
+                give_up(tickets[0])
+            else:
+                for ticket in tickets:
+                    self._alone_if_it_fails(work, [ticket], give_up)
 
-    def _drop(self, ticket: Ticket) -> None:
-        _, verdicts = self.decode.decode([ticket.request], self.now_ns())
-        dropped = sum(verdict.accepted for verdict in verdicts)
-        self.telemetry.spans.add(dropped, {"outcome": "dropped", "reason": "internal"})
+    def _refuse(self, ticket: Ticket) -> None:
+        ticket.settle(RetryableError("internal error"))
+
+    def _finish_each(self, held: Held) -> None:
+        with self._remembering:
+            self.memory.forgive(held.batch)
+        if len(held.requests) == 1:
+            self._drop(held)
+            return
+        for request in held.requests:
+            batch, _ = self.decode.decode([request], self.now_ns())
+            self.finish(Held(self.normalise(batch), [request], held.due))
+
+    def _drop(self, held: Held) -> None:
+        labels = {"outcome": "dropped", "reason": "internal"}
+        self.telemetry.spans.add(len(held.batch), labels)
 
     def _count(self, verdict: Verdict) -> None:
         if verdict.accepted:

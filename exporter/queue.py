@@ -93,6 +93,15 @@ class MemoryQueue:
             self._bytes -= size
             return taken
 
+    def abandon(self) -> None:
+        """Send away what still waits: its senders come back later, to whoever is there then."""
+        with self._changed:
+            waiting, self._waiting, self._bytes = self._waiting, deque(), 0
+        for ticket in waiting:
+            ticket.settle(
+                StoppingError("the service is stopping", retry_after_s=self._retry_after_s)
+            )
+
     def close(self) -> None:
         """Take no more."""
         with self._changed:

@@ -62,6 +62,11 @@ class Settings(BaseSettings):
         le=1024 * _MIB,
         description="Largest request after decompression; a larger one is refused for good.",
     )
+    request_max_parts: int = Field(
+        250_000,
+        ge=1,
+        description="Most resources, scopes and spans in a request of more than 1 MiB.",
+    )
     waiting_max_bytes: int = Field(
         256 * _MIB,
         ge=1024,
@@ -71,7 +76,7 @@ class Settings(BaseSettings):
         10_000, ge=1, description="The same limit as a number of requests."
     )
     step_max_bytes: int = Field(
-        16 * _MIB, ge=1024, le=1024 * _MIB, description="Requests processed as one batch."
+        8 * _MIB, ge=1024, le=1024 * _MIB, description="Requests processed as one batch."
     )
     retry_after_s: Seconds = Field(
         1.0, gt=0, le=600, description="When a refused sender is asked to come back."
@@ -84,9 +89,25 @@ class Settings(BaseSettings):
         3600.0, ge=0, description="A span may start this far in the future."
     )
 
+    hold_s: Seconds = Field(
+        1.0,
+        ge=0,
+        le=60,
+        description="How long a span waits for the rest of its trace before it is counted.",
+    )
+    hold_max_spans: int = Field(
+        200_000, ge=1, description="Spans that wait so; beyond it the oldest are counted early."
+    )
+    trace_memory_max_spans: int = Field(
+        500_000, ge=1, description="Spans whose place in their trace is remembered."
+    )
+    trace_memory_max_age_s: Seconds = Field(
+        120.0, gt=0, le=86_400, description="How long it is remembered."
+    )
+
     insert_max_rows: int = Field(50_000, ge=1, description="Rows that are inserted at once.")
     insert_max_age_s: Seconds = Field(
-        1.0, gt=0, le=60, description="Rows are inserted at the latest after this time."
+        0.5, gt=0, le=60, description="Rows are inserted at the latest after this time."
     )
     insert_timeout_s: Seconds = Field(30.0, gt=0, le=600, description="Time given to an insert.")
     insert_retry_max_s: Seconds = Field(

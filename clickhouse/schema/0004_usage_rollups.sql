@@ -90,7 +90,7 @@ SELECT
         AS TimeToFirstTokenBuckets,
     quantilesTDigestState(0.5, 0.9, 0.95, 0.99)(s.Duration) AS DurationQuantiles
 FROM otel_traces AS s
-WHERE SpanClass = 'call' AND UsageRole = 'own'
+WHERE UsageRole = 'own'
 GROUP BY Time, Environment, ServiceName, Provider, Model, Operation, Status, ErrorType, Feature, Tenant, Release, Agent;
 
 CREATE TABLE IF NOT EXISTS llm_usage_1h

@@ -88,10 +88,15 @@ CLASS_OF_OPERATION: dict[str, str] = {
     "wrapper": "wrapper",
     "guardrail": "guardrail",
     "evaluator": "evaluator",
-    "fetch_response": "wrapper",
+    "fetch_response": "lookup",
     "create_memory": "memory",
     "search_memory": "memory",
     "update_memory": "memory",
     "upsert_memory": "memory",
     "delete_memory": "memory",
 }
+
+# A call below one of these is another call than the one above it.
+APART_CLASSES: tuple[str, ...] = ("agent", "tool")
+# What repeats usage that was counted when it came about.
+NEVER_CLASSES: frozenset[str] = frozenset({"lookup", "pending"})

@@ -201,14 +201,14 @@ def _error_type(
 def _token_columns(usage: Usage, span_class: pa.DictionaryArray) -> dict[str, pa.Array]:
     calls = holds(span_class, CALL)
     reported = (usage.reported["input_tokens"] >= 0) | (usage.reported["output_tokens"] >= 0)
-    source = np.where(calls, np.where(reported, 0, 1), -1).astype(np.int32)
+    source = np.where(reported, 0, np.where(calls, 1, -1)).astype(np.int32)
     kinds = disjoint(usage)
     columns: dict[str, pa.Array] = {
         kind.column: pa.array(kinds[kind.name], pa.uint64(), mask=kinds[kind.name] < 0)
         for kind in TOKEN_KINDS
     }
     columns["UsageSource"] = words(source, ["reported", "missing"])
-    # Who owns the usage of nested calls is decided in attribution; a call on its own owns it.
+    # What a call on its own has; attribution decides when its trace is known.
     columns["UsageRole"] = words(np.where(calls, 0, -1).astype(np.int32), ["own"])
     columns["ReportedUsage"] = _reported_map(usage.reported)
     return columns

@@ -48,15 +48,16 @@ class Pricer:
         self._listings: OrderedDict[tuple[str | None, str], Listing | None] = OrderedDict()
 
     def __call__(self, batch: SpanBatch) -> SpanBatch:
-        """Return the batch with Model and cost columns; only calls are priced.
+        """Return the batch with Model and cost columns; calls and what has usage are priced.
 
         The computed cost counts where there is one, else the cost that the sender reported.
         """
-        calls = holds(batch["SpanClass"], CALL)
+        has_usage = _has_usage(batch)
+        # An agent may report usage that no call below it does, so whatever has usage is priced.
+        calls = holds(batch["SpanClass"], CALL) | has_usage
         models = _effective_model(batch)
         cards, card_of_span, has_model = self._cards(batch, models, calls)
         costs = _multiply(batch, cards, card_of_span)
-        has_usage = _has_usage(batch)
         priced = (card_of_span >= 0) & has_usage & ~costs.unrated
         reason = np.full(len(batch), -1, dtype=np.int32)
         reason[calls & ~has_model] = _NO_MODEL
@@ -135,7 +136,7 @@ def _multiply(batch: SpanBatch, cards: list[RateCard], card_of_span: Ints) -> _C
         if batch[kind.column].null_count < n
     }
     asked = sum(
-        (tokens[k.name] for k in TOKEN_KINDS if k.name in tokens and _is_input(k.cost)),
+        (tokens[k.name] for k in TOKEN_KINDS if k.name in tokens and not k.is_output),
         np.zeros(n, dtype=np.int64),
     )
     parts = {name: np.zeros(n, dtype=np.int64) for name in COST_COLUMNS}
@@ -157,10 +158,6 @@ def _multiply(batch: SpanBatch, cards: list[RateCard], card_of_span: Ints) -> _C
     parts["request"] = fee[card_of_span]
     present["request"] = parts["request"] > 0
     return _Costs(parts, present, unrated)
-
-
-def _is_input(cost_type: str) -> bool:
-    return cost_type in {"input", "cache_read", "cache_write"}
 
 
 def _rates(cards: list[RateCard], kind: str, card_of_span: Ints, asked: Nano) -> Nano:

@@ -65,7 +65,7 @@ class Metric:
 SERVICE = Label("service_name", "ServiceName")
 PROVIDER = Label("provider", "Provider", default="unknown")
 MODEL = Label("model", "Model", default="unknown")
-OPERATION = Label("operation", "Operation")
+OPERATION = Label("operation", "Operation", default="unknown")
 STATUS = Label("status", "Status", open=False)
 ERROR_TYPE = Label("error_type", "ErrorType")
 REASON = Label("reason", "UnpricedReason", open=False)

@@ -98,7 +98,15 @@ def render(registry: CollectorRegistry, accept: str, accept_encoding: str) -> Sc
     encoder, content_type = choose_encoder(accept)
     body = encoder(registry)
     headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
-    if "gzip" in accept_encoding:
+    if _accepts_gzip(accept_encoding):
         body = gzip.compress(body, compresslevel=1)
         headers["Content-Encoding"] = "gzip"
     return Scrape(body, headers)
+
+
+def _accepts_gzip(accept_encoding: str) -> bool:
+    for part in accept_encoding.lower().split(","):
+        name, _, quality = part.partition(";")
+        if name.strip() == "gzip":
+            return quality.replace(" ", "").rstrip("0") not in {"q=", "q=0."}
+    return False

@@ -99,9 +99,10 @@ class Observer:
         return {t.metric.name: len(t.table) for t in tables}
 
     def _calls(self, batch: SpanBatch) -> None:
-        own = holds(batch["UsageRole"], "own")
+        # Mostly calls; an agent whose calls report no usage stands for them.
+        own = np.flatnonzero(holds(batch["UsageRole"], "own"))
         labels = (*catalog.REQUESTS.labels, catalog.REASON, *self._extra)
-        groups = self._group(batch, np.flatnonzero(holds(batch["SpanClass"], CALL) & own), labels)
+        groups = self._group(batch, own, labels)
         if not groups.values:
             return
         self._add(catalog.REQUESTS, groups, groups.count())

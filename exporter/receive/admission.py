@@ -7,9 +7,10 @@ import gzip
 import io
 import zlib
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from typing import Protocol
 
-import zstandard
+from backports import zstd
 
 from exporter.errors import (
     MalformedError,
@@ -20,11 +21,26 @@ from exporter.errors import (
 )
 from exporter.queue import Outcome, Queue, Ticket
 from exporter.spans.decode import Verdict
+from exporter.spans.scan import has_more_parts
 from exporter.telemetry import Telemetry
 
 _CHUNK_BYTES = 1 << 20
-# A zstd frame may ask for a window of its own choosing; the format's recommended limit.
-_ZSTD_WINDOW_MAX_BYTES = 8 << 20
+# A zstd frame may ask for a window of its own choosing; 8 MiB is the format's recommended limit.
+_ZSTD_OPTIONS: dict[int, int] = {zstd.DecompressionParameter.window_log_max: 23}
+# Below this size a request cannot hold so many parts that it matters.
+_SCANNED_MIN_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestLimits:
+    """How much is taken in at once, of one sender and of all."""
+
+    request_max_bytes: int
+    request_max_parts: int
+    """Resources, scopes and spans of a large request."""
+    receiving_max_bytes: int
+    """Of all bodies that are being read."""
+    retry_after_s: float
 
 
 class ByteBudget:
@@ -50,19 +66,16 @@ class ByteBudget:
 class Admission:
     """Hands request bytes to the queue and waits for what becomes of them."""
 
-    def __init__(
-        self,
-        queue: Queue,
-        telemetry: Telemetry,
-        *,
-        request_max_bytes: int,
-        receiving_max_bytes: int,
-        retry_after_s: float,
-    ) -> None:
+    def __init__(self, queue: Queue, telemetry: Telemetry, limits: RequestLimits) -> None:
         self._queue = queue
         self._telemetry = telemetry
-        self.request_max_bytes = request_max_bytes
-        self._budget = ByteBudget(receiving_max_bytes, retry_after_s)
+        self._limits = limits
+        self._budget = ByteBudget(limits.receiving_max_bytes, limits.retry_after_s)
+
+    @property
+    def request_max_bytes(self) -> int:
+        """Largest request after decompression."""
+        return self._limits.request_max_bytes
 
     async def admit(self, request: bytes, transport: str) -> Verdict:
         """Queue a request; return its verdict once its spans are read and checked.
@@ -84,6 +97,13 @@ class Admission:
     async def _outcome(self, request: bytes) -> Outcome:
         if len(request) > self.request_max_bytes:
             return self.too_large()
+        if len(request) > _SCANNED_MIN_BYTES and has_more_parts(
+            request, self._limits.request_max_parts
+        ):
+            return TooLargeError(
+                f"the request has more than {self._limits.request_max_parts} spans; send smaller "
+                "batches or raise request_max_parts"
+            )
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Outcome] = loop.create_future()
 
@@ -157,8 +177,7 @@ def _open(body: bytes, encoding: str) -> _Readable:
     if encoding == "gzip":
         return gzip.GzipFile(fileobj=io.BytesIO(body))
     if encoding == "zstd":
-        decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_MAX_BYTES)
-        return decompressor.stream_reader(io.BytesIO(body), read_across_frames=True)
+        return zstd.ZstdFile(io.BytesIO(body), options=_ZSTD_OPTIONS)
     raise UnsupportedError(
         f"content-encoding {encoding[:40]!r} is not supported: use gzip, zstd or identity"
     )
@@ -170,5 +189,5 @@ async def _read_piece(source: _Readable, encoding: str, *, small: bool) -> bytes
             return source.read(_CHUNK_BYTES)
         # Megabytes of decompression would hold up every other connection of the loop.
         return await asyncio.to_thread(source.read, _CHUNK_BYTES)
-    except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
+    except (OSError, EOFError, zlib.error, zstd.ZstdError) as error:
         raise MalformedError(f"the body is not valid {encoding}: {error}") from error

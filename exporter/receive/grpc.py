@@ -25,7 +25,12 @@ Context = grpc.aio.ServicerContext
 Method = Callable[[bytes, Context], Awaitable[bytes]]
 
 
-def otlp_grpc_server(admission: Admission, *, max_concurrent: int) -> grpc.aio.Server:
+# Of one connection; what is more waits at the sender. A limit on the server would answer
+# RESOURCE_EXHAUSTED without RetryInfo, which tells senders to drop their data.
+_STREAMS_MAX = 256
+
+
+def otlp_grpc_server(admission: Admission) -> grpc.aio.Server:
     """Return a server without a port; gRPC itself refuses messages above the size limit.
 
     Messages are passed on as bytes: no Python object is made of a span here.
@@ -34,8 +39,8 @@ def otlp_grpc_server(admission: Admission, *, max_concurrent: int) -> grpc.aio.S
         options=[
             ("grpc.max_receive_message_length", admission.request_max_bytes),
             ("grpc.so_reuseport", 0),
-        ],
-        maximum_concurrent_rpcs=max_concurrent,
+            ("grpc.max_concurrent_streams", _STREAMS_MAX),
+        ]
     )
 
     async def export(request: bytes, context: Context) -> bytes:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 Ints = NDArray[np.int32]
 Bools = NDArray[np.bool_]
+Keys = NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,12 @@ class SpanBatch:
     """
 
     columns: Mapping[str, pa.Array]
+    trace_keys: Keys
+    """A number of 64 bits for each span's trace."""
+    keys: Keys
+    """The same for each span, unique over traces."""
+    parent_keys: Keys
+    """The key of each span's parent, 0 for a root."""
     attributes: Attributes
     events: Children
     links: Children

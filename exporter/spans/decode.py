@@ -19,7 +19,7 @@ from ptars import HandlerPool
 from exporter.errors import MalformedError
 from exporter.spans.arrow import pc, words
 from exporter.spans.attributes import SeveralMembersError, read_attributes
-from exporter.spans.batch import Bools, Children, Ints, SpanBatch
+from exporter.spans.batch import Bools, Children, Ints, Keys, SpanBatch
 from exporter.spans.schema import SPAN_KINDS, STATUS_CODES
 
 _ZERO_TRACE_ID = pa.scalar(bytes(16))
@@ -109,8 +109,12 @@ class Decoder:
         if not sound.all():
             rows = rows.filter(pa.array(sound))
             scope_of_span = scope_of_span[sound]
+        trace_keys = _fold(rows.field("trace_id"), 16)
         batch = SpanBatch(
             columns=_span_columns(rows),
+            trace_keys=trace_keys,
+            keys=_key(trace_keys, _fold(rows.field("span_id"), 8)),
+            parent_keys=_key(trace_keys, _parents(rows.field("parent_span_id"))),
             attributes=read_attributes(rows.field("attributes")),
             events=_events(rows.field("events")),
             links=_links(rows.field("links")),
@@ -266,6 +270,43 @@ def _links(links: pa.ListArray) -> Children:
         },
         attributes=read_attributes(rows.field("attributes")),
     )
+
+
+def _fold(ids: pa.BinaryArray, length: int) -> Keys:
+    """Return ids of this length as numbers of 64 bits."""
+    _, offsets, data = ids.buffers()
+    if not len(ids):
+        return np.empty(0, dtype=np.uint64)
+    start = np.frombuffer(offsets, dtype=np.int32)[ids.offset]
+    raw = np.frombuffer(data, dtype=np.uint8)[start : start + len(ids) * length]
+    parts = raw.view(np.uint64).reshape(len(ids), length // 8)
+    folded = parts[:, 0].copy()
+    for i in range(1, parts.shape[1]):
+        folded = _mixed(folded) ^ parts[:, i]
+    return folded
+
+
+def _parents(ids: pa.BinaryArray) -> Keys:
+    """Return parents' ids as numbers, 0 for a root."""
+    has_parent = _lengths(ids) > 0
+    numbers = np.zeros(len(ids), dtype=np.uint64)
+    numbers[has_parent] = _fold(ids.filter(pa.array(has_parent)), 8)
+    return numbers
+
+
+def _key(trace_keys: Keys, span_ids: Keys) -> Keys:
+    """Return a number for each span that is unique over traces; no span (0) stays 0.
+
+    Ids may be small or alike, so every bit of both has to reach every bit of the number.
+    """
+    return np.where(span_ids == 0, np.uint64(0), _mixed(_mixed(trace_keys) + span_ids))
+
+
+def _mixed(numbers: Keys) -> Keys:
+    """Return numbers with their bits well spread (the finaliser of splitmix64)."""
+    numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return numbers ^ (numbers >> np.uint64(31))
 
 
 def _named(codes: NDArray[np.int32], names: Sequence[str]) -> pa.DictionaryArray:

@@ -69,7 +69,9 @@ def _children(prefix: str, children: Children) -> dict[str, pa.Array]:
         "AttributeTypes": type_map(children.attributes),
     }
     if "Timestamp" in columns:
-        columns["Timestamp"] = columns["Timestamp"].cast(pa.int64()).view(pa.timestamp("ns"))
+        # The column ends in 2262; a later time is not one.
+        times = np.minimum(columns["Timestamp"].to_numpy(), np.uint64(2**63 - 1))
+        columns["Timestamp"] = pa.array(times.astype(np.int64)).view(pa.timestamp("ns"))
     return {
         f"{prefix}.{name}": pa.ListArray.from_arrays(children.offsets, column)
         for name, column in columns.items()

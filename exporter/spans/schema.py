@@ -90,6 +90,11 @@ class TokenKind:
     """The `cost_type` label under which its cost is added up."""
     meaning: str
 
+    @property
+    def is_output(self) -> bool:
+        """Whether the model made these tokens; else it was given them."""
+        return self.cost in {"output", "reasoning"}
+
 
 TOKEN_KINDS: tuple[TokenKind, ...] = (
     TokenKind("input", "TokensInput", "input", "input tokens of text that no cache served"),

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import time
+import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -11,11 +12,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any, ClassVar
-from xml.etree import ElementTree
 
 import pytest
 import yaml
 
+from exporter.settings import Settings
 from tests.support.prometheus import (
     Prometheus,
     Server,
@@ -89,8 +90,8 @@ def datasources() -> list[dict[str, Any]]:
     return yaml.safe_load(path.read_text())["datasources"]
 
 
-def clickhouse_xml(name: str) -> ElementTree.Element:
-    return ElementTree.parse(DEPLOY / "clickhouse" / name / "llm-observatory.xml").getroot()
+def clickhouse_xml(name: str) -> ET.Element:
+    return ET.parse(DEPLOY / "clickhouse" / name / "llm-observatory.xml").getroot()
 
 
 # docker-compose.yml, Dockerfile, .env.example
@@ -210,8 +211,6 @@ def test_what_is_mounted_from_the_repository_cannot_be_written() -> None:
 
 
 def test_the_service_is_passed_only_settings_that_it_knows() -> None:
-    from exporter.settings import Settings
-
     dockerfile = (ROOT / "Dockerfile").read_text()
     names = {
         *services()["llm-observatory"]["environment"],

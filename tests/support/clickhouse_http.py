@@ -109,7 +109,7 @@ def clickhouse_http_server(
     """Run a server on `path` until the block ends; with a `port`, one comes back where it was."""
     options = ["--path", path, "--username", username, "--password", password, "--port", str(port)]
     # -P: no file next to this one may shadow a module of the standard library.
-    process = subprocess.Popen(  # noqa: S603
+    process = subprocess.Popen(
         [sys.executable, "-P", __file__, *options],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -448,10 +448,28 @@ def _matches(pattern: str, sql: str) -> bool:
 
 # Parameters of the interface itself: every other one is a setting, and the engine judges it.
 _NOT_SETTINGS = frozenset(
-    "query database session_id session_timeout session_check query_id quota_key user password role"
-    " buffer_size wait_end_of_query client_protocol_version default_format stacktrace"
-    " enable_http_compression send_progress_in_http_headers http_headers_progress_interval_ms"
-    " compress decompress".split()
+    {
+        "query",
+        "database",
+        "session_id",
+        "session_timeout",
+        "session_check",
+        "query_id",
+        "quota_key",
+        "user",
+        "password",
+        "role",
+        "buffer_size",
+        "wait_end_of_query",
+        "client_protocol_version",
+        "default_format",
+        "stacktrace",
+        "enable_http_compression",
+        "send_progress_in_http_headers",
+        "http_headers_progress_interval_ms",
+        "compress",
+        "decompress",
+    }
 )
 
 

@@ -340,7 +340,7 @@ def test_the_cost_that_a_sender_reports(attributes: dict[str, Any], cost: str | 
         pytest.param(span({"gen_ai.operation.name": "invoke_agent"}), "agent", id="agent"),
         pytest.param(span({"gen_ai.operation.name": "execute_tool"}), "tool", id="tool"),
         pytest.param(span({"gen_ai.operation.name": "retrieval"}), "retriever", id="retrieval"),
-        pytest.param(span({"gen_ai.operation.name": "fetch_response"}), "wrapper", id="fetch"),
+        pytest.param(span({"gen_ai.operation.name": "fetch_response"}), "lookup", id="fetch"),
         pytest.param(span({"openinference.span.kind": "CHAIN"}), "chain", id="chain"),
         pytest.param(span({"openinference.span.kind": "TOOL"}), "tool", id="openinference tool"),
         pytest.param(span({"openinference.span.kind": "UNKNOWN"}), None, id="openinference other"),

@@ -347,9 +347,12 @@ def test_a_failed_call_with_usage_is_priced() -> None:
 
 
 @pytest.mark.parametrize("operation", ["invoke_agent", "execute_tool", "retrieval", "wrapper"])
-def test_only_calls_are_priced(operation: str) -> None:
-    usage = {"gen_ai.usage.input_tokens": 1000, "gen_ai.usage.cost": 1.0}
-    got = row(price(chat({"gen_ai.operation.name": operation, **usage})))
+def test_what_is_no_call_is_priced_only_if_it_has_usage(operation: str) -> None:
+    structure = {"gen_ai.operation.name": operation, "gen_ai.usage.cost": 1.0}
+    # An agent may report usage that no call below it does.
+    got = row(price(chat({**structure, "gen_ai.usage.input_tokens": 1000})))
+    assert got["CostUsd"] == Decimal("0.0025")
+    got = row(price(chat(structure)))
     assert [got[name] for name in ("CostUsd", "UnpricedReason", "CostSource", *PARTS)] == [
         None,
     ] * (3 + len(PARTS))

@@ -1,0 +1,245 @@
+"""Decide which span owns the usage of a call, so that each call is counted once.
+
+Wrappers, agents and gateways repeat the usage of the calls below them; two instrumentations of one
+SDK report the same call twice. The spans of a trace come in any order, in several requests, from
+several processes. So each batch is looked at only after it was held for a while (hold.py); what
+came meanwhile is in the memory of recent spans here. A decision stands: what arrives after it is
+judged knowing what was counted, so counters never go back.
+
+The rules, for the spans of a trace that are calls or carry usage ("members"), in their order:
+
+1. What is never counted: placeholders of unfinished spans, look-ups of stored answers.
+2. Calls with the same response id are one call, wherever they are in the trace.
+3. On one line of ancestors, with no agent or tool between them, calls with the same input and
+   output are one call; so are a call without usage and one with it, and two without.
+   A server's span of a call whose client reports usage is the same call seen from the other side.
+4. Of such calls the one is kept that knows more (usage, cache detail), else the deepest.
+5. A call whose usage is the sum of the calls below it is their roll-up.
+6. A span that is no call (agent, workflow, wrapper, or unknown) keeps its usage only if no member
+   below it has any: some frameworks report usage on the agent only.
+
+Sibling calls without a common id are never merged, however equal their numbers are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a span's usage is; only `own` is counted."""
+
+    OWN = "own"
+    ROLLUP = "rollup"
+    DUPLICATE = "duplicate"
+    SERVER = "server"
+
+
+class Reason(StrEnum):
+    """Why a span has its role, for `explain`."""
+
+    ALONE = "no other span reports this call"
+    KNOWS_MOST = "of the spans that report this call it knows the most, or is the deepest"
+    NOTHING_BELOW = "no span below it reports usage"
+    SAME_ID = "another span has the same response id"
+    SAME_USAGE = "a span on its line of ancestors reports the same usage"
+    NO_USAGE = "it reports no usage, and a call on its line of ancestors is the same one"
+    SERVER_SIDE = "the client's span of this call reports the usage"
+    SUM_BELOW = "its usage is the sum of the calls below it"
+    USAGE_BELOW = "spans below it report the usage"
+    COUNTED_ABOVE = "a span above it was counted before this one arrived"
+    NEVER = "spans of this kind are never counted"
+
+
+class Kind(StrEnum):
+    """What a member is, as far as attribution goes."""
+
+    CALL = "call"
+    STRUCTURE = "structure"
+    UNKNOWN = "unknown"
+    """It carries usage and says nothing of what it is."""
+
+
+@dataclass(slots=True, eq=False)
+class Member:
+    """A span that is a call or carries usage. Keys are of 64 bits and unique over traces."""
+
+    key: int
+    parent: int
+    start_ns: int
+    kind: Kind
+    is_server: bool
+    never: bool
+    input: int
+    """Input tokens as reported, -1: not known."""
+    output: int
+    detail: int
+    """How many counts it reports."""
+    response_id: str | None
+    role: Role | None = None
+    reason: Reason | None = None
+
+    @property
+    def has_usage(self) -> bool:
+        """Whether it reports any tokens."""
+        return self.input >= 0 or self.output >= 0
+
+    @property
+    def usage(self) -> tuple[int, int]:
+        """Input and output, to compare."""
+        return self.input, self.output
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The members above a member, the nearest first; `apart`: an agent or tool stands between."""
+
+    above: tuple[tuple[Member, bool], ...] = ()
+
+
+def decide(members: Sequence[Member], lines: Callable[[Member], Line]) -> None:
+    """Give every member of a trace its role. A member that has one keeps it.
+
+    The order of `members` does not matter.
+    """
+    ordered = sorted(members, key=lambda m: (m.start_ns, m.key))
+    trace = _Trace(ordered, {m.key: lines(m) for m in ordered})
+    trace.never()
+    trace.same_id()
+    trace.same_line()
+    trace.sums()
+    trace.others()
+    trace.rest()
+
+
+@dataclass(slots=True)
+class _Trace:
+    """The members of one trace while their roles are found."""
+
+    members: list[Member]
+    lines: dict[int, Line]
+    below: dict[int, list[Member]] = field(default_factory=dict[int, list[Member]])
+
+    def __post_init__(self) -> None:
+        for member in self.members:
+            for above, _ in self.lines[member.key].above:
+                self.below.setdefault(above.key, []).append(member)
+
+    def never(self) -> None:
+        for member in self._open():
+            if member.never:
+                _settle(member, Role.ROLLUP, Reason.NEVER)
+
+    def same_id(self) -> None:
+        groups: dict[str, list[Member]] = {}
+        for member in self._in_play():
+            if member.response_id and member.kind is not Kind.STRUCTURE:
+                groups.setdefault(member.response_id, []).append(member)
+        for group in groups.values():
+            winner = max(group, key=self._rank)
+            for member in group:
+                if member is not winner:
+                    role = Role.SERVER if member.is_server else Role.DUPLICATE
+                    _settle(member, role, Reason.SAME_ID)
+
+    def same_line(self) -> None:
+        # From the deepest up, so that of a chain of equals only the deepest is left.
+        by_depth = sorted(self.members, key=lambda m: -len(self.lines[m.key].above))
+        for member in by_depth:
+            if member.kind is not Kind.CALL:
+                continue
+            for above, apart in self.lines[member.key].above:
+                if _loses(member):
+                    break
+                if above.kind is Kind.CALL and not _loses(above):
+                    self._compare(above, member, apart=apart)
+
+    def _compare(self, above: Member, below: Member, *, apart: bool) -> None:
+        if below.is_server and not above.is_server and above.has_usage:
+            self._yield(below, above, Role.SERVER, Reason.SERVER_SIDE)
+        elif apart:
+            return
+        elif above.has_usage and below.has_usage:
+            if above.usage == below.usage:
+                loser = below if above.detail > below.detail else above
+                winner = above if loser is below else below
+                self._yield(loser, winner, Role.DUPLICATE, Reason.SAME_USAGE)
+        elif below.has_usage or not above.has_usage:
+            self._yield(above, below, Role.DUPLICATE, Reason.NO_USAGE)
+        else:
+            self._yield(below, above, Role.DUPLICATE, Reason.NO_USAGE)
+
+    def _yield(self, loser: Member, winner: Member, role: Role, reason: Reason) -> None:
+        """Let one of two give way; what was counted before stays, so then the other does."""
+        if loser.role is Role.OWN:
+            if winner.role is None:
+                _settle(winner, Role.DUPLICATE, reason)
+        else:
+            _settle(loser, role, reason)
+
+    def sums(self) -> None:
+        for member in self._open():
+            parts = [
+                m
+                for m in self.below.get(member.key, ())
+                if not _loses(m) and m.has_usage and m.kind is Kind.CALL
+            ]
+            if len(parts) > 1 and member.usage == (_total(parts, "input"), _total(parts, "output")):
+                _settle(member, Role.ROLLUP, Reason.SUM_BELOW)
+
+    def others(self) -> None:
+        for member in self._open():
+            if member.has_usage and any(
+                m.role is Role.OWN and m.has_usage and m.kind is not Kind.CALL
+                for m in self._above(member)
+            ):
+                _settle(member, Role.DUPLICATE, Reason.COUNTED_ABOVE)
+            elif member.kind is not Kind.CALL:
+                if any(m.has_usage and not m.never for m in self.below.get(member.key, ())):
+                    _settle(member, Role.ROLLUP, Reason.USAGE_BELOW)
+                else:
+                    _settle(member, Role.OWN, Reason.NOTHING_BELOW)
+
+    def rest(self) -> None:
+        settled = {m.key for m in self.members if m.role in {Role.DUPLICATE, Role.SERVER}}
+        for member in self._open():
+            alone = not settled or not any(
+                m.key in settled for m in (*self._above(member), *self.below.get(member.key, ()))
+            )
+            _settle(member, Role.OWN, Reason.ALONE if alone else Reason.KNOWS_MOST)
+
+    def _open(self) -> Iterable[Member]:
+        return (m for m in self.members if m.role is None)
+
+    def _in_play(self) -> Iterable[Member]:
+        return (m for m in self.members if not _loses(m))
+
+    def _above(self, member: Member) -> Iterable[Member]:
+        return (above for above, _ in self.lines[member.key].above)
+
+    def _rank(self, member: Member) -> tuple[bool, bool, bool, int, int, int, int]:
+        return (
+            member.role is Role.OWN,
+            member.has_usage,
+            not member.is_server,
+            member.detail,
+            len(self.lines[member.key].above),
+            # Of siblings the inner one begins later: it is nearer to the provider.
+            member.start_ns,
+            member.key,
+        )
+
+
+def _loses(member: Member) -> bool:
+    return member.role is not None and member.role is not Role.OWN
+
+
+def _settle(member: Member, role: Role, reason: Reason) -> None:
+    if member.role is None:
+        member.role, member.reason = role, reason
+
+
+def _total(parts: Iterable[Member], name: str) -> int:
+    return sum(max(getattr(part, name), 0) for part in parts)
