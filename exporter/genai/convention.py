@@ -65,6 +65,8 @@ class Source(_Model):
     """A name, or with `*` at its end the start of names."""
     scopes: tuple[str, ...] = ()
     """Only in these scopes, written as in `Detect`; none: in every scope."""
+    where: dict[str, tuple[str, ...]] = {}
+    """Only on spans whose attributes hold one of these values each."""
     path: tuple[str, ...] = ()
     """Members of the JSON text that stands there: the first path that leads to a value counts.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from exporter.genai.convention import Conventions
 from exporter.spans.arrow import pc, words
-from exporter.spans.batch import Bools, SpanBatch
+from exporter.spans.batch import Bools, Ints, SpanBatch
 
 Flags = NDArray[np.uint64]
 """The conventions that a span is written in, one bit each."""
@@ -29,7 +29,7 @@ class Detector:
         self._scopes = _Names(c.detect.scopes for c in self._all)
         self._span_names = _Names(c.detect.span_names for c in self._all)
         self._by_value = [
-            (key, pa.array(held, pa.string()), np.uint64(1 << bit))
+            (key, held, np.uint64(1 << bit))
             for bit, c in enumerate(self._all)
             for key, held in c.detect.values.items()
         ]
@@ -63,13 +63,25 @@ class Detector:
         starts = attributes.offsets[:-1][filled]
         flags[filled] |= np.bitwise_or.reduceat(by_key[attributes.codes], starts)
         for key, held, bit in self._by_value:
-            code = attributes.keys.index(key).as_py()
-            if code >= 0:
-                entries = attributes.entries_of(code)
-                texts = attributes.text.take(pa.array(entries))
-                found = pc.is_in(texts, value_set=held)
-                rows = attributes.owners[entries[found.to_numpy(zero_copy_only=False)]]
-                flags[rows] |= bit
+            flags[_holders(batch, key, held)] |= bit
+
+
+def spans_that_hold(batch: SpanBatch, key: str, held: Sequence[str]) -> Bools:
+    """Return which spans have an attribute with one of these values, as text."""
+    found = np.zeros(len(batch), dtype=np.bool_)
+    found[_holders(batch, key, held)] = True
+    return found
+
+
+def _holders(batch: SpanBatch, key: str, held: Sequence[str]) -> Ints:
+    attributes = batch.attributes
+    code = attributes.keys.index(key).as_py()
+    if code < 0:
+        return np.empty(0, dtype=np.int32)
+    entries = attributes.entries_of(code)
+    texts = attributes.text.take(pa.array(entries))
+    found = pc.is_in(texts, value_set=pa.array(held, pa.string()))
+    return attributes.owners[entries[found.to_numpy(zero_copy_only=False)]]
 
 
 class _Names:

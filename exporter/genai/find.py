@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from exporter.genai import transforms
 from exporter.genai.convention import NS_PER_UNIT, FieldSource, Source, matches
-from exporter.genai.detect import Flags, has, present
+from exporter.genai.detect import Flags, has, present, spans_that_hold
 from exporter.genai.fields import HIGH_CARDINALITY
 from exporter.genai.json_text import JsonTexts
 from exporter.genai.money import money
@@ -59,6 +59,8 @@ class Finder:
             names = self._batch.scopes["ScopeName"].to_pylist()
             listed = [matches(name or "", found.source.scopes) for name in names]
             mine &= np.array(listed, dtype=np.bool_)[self._batch.scope_of_span[rows]]
+        for key, held in found.source.where.items():
+            mine &= spans_that_hold(self._batch, key, held)[rows]
         return mine
 
     def _words_at(

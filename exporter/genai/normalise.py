@@ -23,6 +23,7 @@ from exporter.genai.fields import (
     TEXT_FIELDS,
 )
 from exporter.genai.find import Finder
+from exporter.genai.outcome import Endings, outcomes
 from exporter.genai.tokens import Counts, Usage, disjoint
 from exporter.spans.arrow import holds, known, pc, words
 from exporter.spans.batch import Bools, Ints, SpanBatch
@@ -58,6 +59,16 @@ class Normaliser:
         columns["Status"] = _status(batch["StatusCode"], texts["ErrorType"])
         exception = finder.text("exception_type", self._conventions.sources["exception_type"])
         columns["ErrorType"] = _error_type(columns["Status"], texts["ErrorType"], exception)
+        endings = Endings(
+            failed=holds(columns["Status"], "error"),
+            classed=known(columns["SpanClass"]),
+            error_type=texts["ErrorType"],
+            http_status=finder.text("http_status", self._conventions.sources["http_status"]),
+            exception_type=exception,
+            status_message=batch["StatusMessage"],
+            finish_reason=texts["FinishReason"],
+        )
+        columns["Outcome"] = outcomes(endings)
         found = {name: finder.count(self._conventions.sources[name]) for name in COUNT_FIELDS}
         reported = {name: counts for name, (counts, _) in found.items()}
         origins = {name: origin for name, (_, origin) in found.items()}

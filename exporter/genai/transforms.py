@@ -81,12 +81,27 @@ def model(value: str) -> str | None:
     return _TERMINAL_CODES.sub("", value).strip() or None
 
 
-TransformName = Literal["provider", "first_item", "json_text", "model"]
+def after_slash(value: str) -> str | None:
+    """Return a model's name without the plugin or provider in front of it (`openai/gpt-5`)."""
+    return value.partition("/")[2] or value or None
+
+
+def provider_before_slash(value: str) -> str | None:
+    """Return the provider in front of a model's name; None where there is none."""
+    before, slash, _ = value.partition("/")
+    return provider(before) if slash else None
+
+
+TransformName = Literal[
+    "provider", "provider_before_slash", "first_item", "json_text", "model", "after_slash"
+]
 TRANSFORMS: dict[TransformName, Callable[[str], str | None]] = {
     "provider": provider,
+    "provider_before_slash": provider_before_slash,
     "first_item": first_item,
     "json_text": json_text,
     "model": model,
+    "after_slash": after_slash,
 }
 
 
