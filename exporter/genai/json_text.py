@@ -69,7 +69,8 @@ def _sum(members: dict[str, Any]) -> float | None:
         for value in members.values()
         if isinstance(value, float) or (type(value) is int and abs(value) < 2**53)
     ]
-    return math.fsum(numbers) if numbers else None
+    total = sum(numbers)
+    return total if numbers and math.isfinite(total) else None
 
 
 class JsonTexts:

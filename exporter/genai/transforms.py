@@ -138,6 +138,7 @@ def time_ns(value: str) -> int | None:
     try:
         moment = datetime.fromisoformat(value.strip().strip('"'))
         aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return (aware - _EPOCH) // timedelta(microseconds=1) * 1000
+        since = (aware - _EPOCH) // timedelta(microseconds=1) * 1000
     except (ValueError, OverflowError):
         return None
+    return since if 0 <= since < 2**63 else None
