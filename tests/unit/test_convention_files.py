@@ -8,8 +8,9 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from exporter.genai import convention
+from exporter.metrics.observe import Observer
 from tests.support.otlp import NS, request, span
-from tests.unit.pipeline import NORMALISE, decode, row
+from tests.unit.pipeline import NORMALISE, PRICE, decode, row
 
 MS = NS // 1000
 
@@ -878,6 +879,97 @@ def test_what_stands_around_calls_is_no_call(
 ) -> None:
     got = columns_of(span(USAGE | attributes, name=name), scope)
     assert got["SpanClass"] == span_class
+
+
+DIMENSIONS = ["UserId", "SessionId", "Feature", "Tenant", "Environment", "Agent", "Tool"]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        pytest.param(
+            {
+                "langfuse.user.id": "u",
+                "langfuse.session.id": "s",
+                "langfuse.trace.name": "n",
+                "langfuse.trace.metadata.feature": '"f"',
+                "langfuse.trace.metadata.tenant": "t",
+                "langfuse.trace.metadata.environment": "e",
+            },
+            ["u", "s", "f", "t", "e", None, None],
+            id="langfuse",
+        ),
+        pytest.param(
+            {
+                "langsmith.metadata.user_id": "u",
+                "langsmith.metadata.conversation_id": "s",
+                "langsmith.metadata.feature": "f",
+                "langsmith.metadata.tenant_id": "t",
+                "langsmith.metadata.environment": "e",
+                "langsmith.trace.session_id": "the project",
+            },
+            ["u", "s", "f", "t", "e", None, None],
+            id="langsmith",
+        ),
+        pytest.param(
+            {
+                "metadata.user_api_key_end_user_id": "u",
+                "metadata.user_api_key_user_id": "the key's owner",
+                "metadata.session_id": "s",
+                "metadata.user_api_key_alias": "f",
+                "metadata.user_api_key_team_alias": "t",
+            },
+            ["u", "s", "f", "t", None, None, None],
+            id="litellm legacy",
+        ),
+        pytest.param(
+            {
+                "traceloop.association.properties.user_id": "u",
+                "traceloop.association.properties.thread_id": "s",
+                "traceloop.association.properties.feature": "f",
+                "traceloop.association.properties.tenant_id": "t",
+                "traceloop.association.properties.environment": "e",
+                "traceloop.workflow.name": "w",
+                "traceloop.span.kind": "agent",
+                "traceloop.entity.name": "planner",
+            },
+            ["u", "s", "f", "t", "e", "planner", None],
+            id="openllmetry, an agent",
+        ),
+        pytest.param(
+            {"traceloop.span.kind": "tool", "traceloop.entity.name": "search"},
+            [None, None, None, None, None, None, "search"],
+            id="openllmetry, a tool",
+        ),
+        pytest.param(
+            {"ai.settings.context.userId": "u", "ai.settings.context.tenantId": "t"},
+            ["u", None, None, "t", None, None, None],
+            id="vercel-ai-sdk-7",
+        ),
+        pytest.param(
+            {"langfuse.user.id": "own", "user.id": "general", "tenant.id": "t"},
+            ["own", None, None, "t", None, None, None],
+            id="a convention's own names before general ones",
+        ),
+    ],
+)
+def test_dimensions(attributes: dict[str, Any], expected: list[str | None]) -> None:
+    got = columns_of(span(OTEL_CALL | attributes))
+    assert [got[column] for column in DIMENSIONS] == expected
+
+
+def test_names_on_the_resource_are_a_conventions_own_too() -> None:
+    resource = {"langfuse.environment": "prod", "langfuse.release": "r1"}
+    got = columns_of(span({"langfuse.observation.type": "generation"}), resource=resource)
+    assert (got["Environment"], got["Release"]) == ("prod", "r1")
+    assert columns_of(span(OTEL_CALL), resource=resource)["Environment"] is None
+
+
+def test_a_pending_span_is_counted_nowhere() -> None:
+    pending = span(OTEL_CALL | {"logfire.span_type": "pending_span"})
+    observe = Observer(label_values_max=10, series_max=100)
+    observe(PRICE(NORMALISE(decode(request(pending)))))
+    assert not any(observe.series.values())
 
 
 def test_cached_tokens_out_of_an_adk_answer() -> None:
