@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -38,15 +39,20 @@ def member(document: Any, path: str) -> Any:
     A member that is itself a JSON text is read on the way.
     """
     node = document
-    for name in path.split(".") if path else ():
+    for name in _names(path):
         node = read_json(node) if isinstance(node, str) else node
-        if isinstance(node, list) and name.isdecimal():
-            node = node[int(name)] if int(name) < len(node) else None
-        elif not isinstance(node, dict):
-            return None
-        else:
+        if isinstance(node, dict):
             node = _sum(node) if name == "*" else node.get(name)
+        elif isinstance(node, list) and name.isdecimal():
+            node = node[int(name)] if int(name) < len(node) else None
+        else:
+            return None
     return node
+
+
+@cache
+def _names(path: str) -> tuple[str, ...]:
+    return tuple(path.split(".")) if path else ()
 
 
 def scalar_text(value: Any) -> str | None:
@@ -80,7 +86,7 @@ class JsonTexts:
         self._entries = attributes.entries_of(code)
         texts = attributes.text.take(pa.array(self._entries)).dictionary_encode()
         self._index = texts.indices.to_numpy()
-        self._texts = texts.dictionary
+        self._texts: list[str] = texts.dictionary.to_pylist()
         self._documents: dict[int, Any] = {}
 
     def words(
@@ -94,6 +100,10 @@ class JsonTexts:
 
     def _word(self, code: int, paths: Sequence[str]) -> str | None:
         if code not in self._documents:
-            self._documents[code] = read_json(self._texts[code].as_py())
-        words = (scalar_text(member(self._documents[code], path)) for path in paths)
-        return next((word for word in words if word), None)
+            self._documents[code] = read_json(self._texts[code])
+        document = self._documents[code]
+        for path in paths:
+            found = member(document, path)
+            if found is not None and (word := scalar_text(found)):
+                return word
+        return None
