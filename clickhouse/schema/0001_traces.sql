@@ -56,6 +56,7 @@ CREATE TABLE IF NOT EXISTS otel_traces
     FinishReason LowCardinality(String) CODEC(ZSTD(1)),
     Status LowCardinality(String) CODEC(ZSTD(1)),
     ErrorType LowCardinality(String) CODEC(ZSTD(1)),
+    Outcome LowCardinality(String) CODEC(ZSTD(1)),
     TimeToFirstToken Nullable(UInt64) CODEC(ZSTD(1)),
     TimePerOutputToken Nullable(UInt64) CODEC(ZSTD(1)),
     UsageRole LowCardinality(String) CODEC(ZSTD(1)),

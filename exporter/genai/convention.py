@@ -9,36 +9,83 @@ from importlib import resources
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from exporter.errors import ConfigurationError
-from exporter.genai.fields import FIELDS, HELPER_FIELDS, TEXT_FIELDS, TIME_FIELDS
+from exporter.genai.fields import (
+    FIELDS,
+    HELPER_FIELDS,
+    MONEY_FIELDS,
+    TEXT_FIELDS,
+    TIME_FIELDS,
+)
+from exporter.genai.transforms import TransformName
 
-NS_PER_UNIT: dict[str, int] = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+# `duration` is text with a unit of its own ("15.3ms"), `time` a point in time (ISO 8601) that
+# stands for the time since the span's start; both are read into nanoseconds.
+NS_PER_UNIT: dict[str, int] = {
+    "s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1, "duration": 1, "time": 1,
+}  # fmt: skip
+
+
+# A span's conventions are one bit each of 64.
+_CONVENTIONS_MAX = 64
 
 
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def matches(name: str, patterns: Iterable[str]) -> bool:
+    """Return whether a name is one of the patterns; a pattern that ends in `*` is a prefix."""
+    return any(
+        name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
+        for pattern in patterns
+    )
+
+
 class Source(_Model):
     """One place where a field may be found. Exactly one of the first four says where.
 
     `key` with `event` is an attribute of a span event; `event` alone is the time from the span's
-    start to that event.
+    start to that event. What stands there goes through `path`, then `transform`, then `values`.
     """
 
     key: str | None = None
     resource: str | None = None
     event: str | None = None
     span_name: str | None = None
+    """A name, or with `*` at its end the start of names."""
+    scopes: tuple[str, ...] = ()
+    """Only in these scopes, written as in `Detect`; none: in every scope."""
+    where: dict[str, tuple[str, ...]] = {}
+    """Only on spans whose attributes hold one of these values each."""
+    path: tuple[str, ...] = ()
+    """Members of the JSON text that stands there: the first path that leads to a value counts.
+
+    The names along a path are joined by dots; `*` as the last one adds up an object's numbers.
+    """
     value: str | None = None
     """The field's value wherever the source is present, instead of what stands there."""
+    transform: TransformName | None = None
+    """A named function over the distinct values, see transforms.py."""
     values: dict[str, str] | None = None
     """What each value means; one that is not listed is not a match."""
-    transform: Literal["provider", "first_item"] | None = None
-    """A named function over the distinct values, see transforms.py."""
-    unit: Literal["s", "ms", "us", "ns"] | None = None
+    unit: Literal["s", "ms", "us", "ns", "duration", "time"] | None = None
+    includes_cache: bool | None = None
+    """Whether this input count includes cached tokens, where it is not the convention's rule."""
+
+    @field_validator("path", mode="before")
+    @classmethod
+    def _one_path_is_a_list(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _one_place(self) -> Source:
@@ -47,7 +94,14 @@ class Source(_Model):
             raise ValueError("a source is one of key, event, resource or span_name")
         if self.span_name is not None and self.value is None:
             raise ValueError("a source by span_name needs a value")
+        if self.path and (self.key is None or self.event is not None):
+            raise ValueError("a path needs an attribute of the span")
         return self
+
+    @property
+    def rewrites(self) -> bool:
+        """Whether the value is another than the text that stands there."""
+        return bool(self.path or self.transform) or not (self.value is self.values is None)
 
 
 class Detect(_Model):
@@ -56,8 +110,12 @@ class Detect(_Model):
     always: bool = False
     keys: tuple[str, ...] = ()
     key_prefixes: tuple[str, ...] = ()
+    values: dict[str, tuple[str, ...]] = {}
+    """Attributes that mark the span by what they hold."""
     scopes: tuple[str, ...] = ()
+    """Names of scopes, or with `*` at the end the start of names."""
     span_names: tuple[str, ...] = ()
+    """The same for names of spans."""
 
 
 class Convention(_Model):
@@ -84,12 +142,13 @@ class Convention(_Model):
     def _known_fields(self) -> Convention:
         if unknown := sorted(set(self.fields) - FIELDS):
             raise ValueError(f"unknown fields: {', '.join(unknown)}")
+        texts = {*TEXT_FIELDS, *HELPER_FIELDS}
         for name, sources in self.fields.items():
             if name in TIME_FIELDS and any(s.unit is None and s.key for s in sources):
                 raise ValueError(f"{name}: a source by key needs a unit")
-            if name not in {*TEXT_FIELDS, *HELPER_FIELDS} and any(
-                s.value or s.values for s in sources
-            ):
+            if name not in texts and any(s.value for s in sources):
+                raise ValueError(f"{name}: only a text field takes value or values")
+            if name not in {*texts, *MONEY_FIELDS} and any(s.values for s in sources):
                 raise ValueError(f"{name}: only a text field takes value or values")
         return self
 
@@ -108,6 +167,8 @@ class Conventions:
     def __init__(self, conventions: Iterable[Convention]) -> None:
         self.all = tuple(sorted(conventions, key=lambda c: c.order))
         orders = [c.order for c in self.all]
+        if len(self.all) > _CONVENTIONS_MAX:
+            raise ConfigurationError(f"more than {_CONVENTIONS_MAX} conventions")
         if len(set(orders)) != len(orders) or len({c.name for c in self.all}) != len(self.all):
             raise ConfigurationError("two conventions have the same name or the same order")
         self.sources: dict[str, tuple[FieldSource, ...]] = {

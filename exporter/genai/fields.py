@@ -48,7 +48,7 @@ TIME_FIELDS: dict[str, str] = {"ttft": "TimeToFirstToken", "tpot": "TimePerOutpu
 MONEY_FIELDS: dict[str, str] = {"reported_cost": "ReportedCostUsd"}
 
 # Text fields that fill no column of their own.
-HELPER_FIELDS: tuple[str, ...] = ("exception_type",)
+HELPER_FIELDS: tuple[str, ...] = ("exception_type", "http_status")
 
 FIELDS: frozenset[str] = frozenset(
     {*TEXT_FIELDS, *HELPER_FIELDS, *COUNT_FIELDS, *TIME_FIELDS, *MONEY_FIELDS}
@@ -63,6 +63,8 @@ HIGH_CARDINALITY: frozenset[str] = frozenset(
 CONTENT_FIELDS: frozenset[str] = frozenset({"input", "output", "system"})
 
 CALL = "call"
+# Counted nowhere: the same span comes again.
+PENDING = "pending"
 
 # What a span is, by its operation (OpenTelemetry's names, and ours where it has none). Only a
 # call is billed by a provider; the others are structure. An operation that is not listed leaves
@@ -94,6 +96,8 @@ CLASS_OF_OPERATION: dict[str, str] = {
     "update_memory": "memory",
     "upsert_memory": "memory",
     "delete_memory": "memory",
+    # What Logfire sends when a span starts; the span itself comes when it ends.
+    "pending": PENDING,
 }
 
 # A call below one of these is another call than the one above it.

@@ -11,17 +11,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from exporter.genai.convention import NS_PER_UNIT, FieldSource, Source
+from exporter.genai import transforms
+from exporter.genai.convention import NS_PER_UNIT, FieldSource, Source, matches
+from exporter.genai.detect import Flags, has, present, spans_that_hold
 from exporter.genai.fields import HIGH_CARDINALITY
+from exporter.genai.json_text import JsonTexts
 from exporter.genai.money import money
 from exporter.genai.tokens import Counts
-from exporter.genai.transforms import TRANSFORMS
 from exporter.spans.arrow import equals, owners, pc, words
 from exporter.spans.batch import Attributes, Bools, Ints, SpanBatch
 from exporter.spans.schema import ValueKind
-
-Flags = NDArray[np.uint64]
-"""The conventions that a span is written in, one bit each."""
 
 # A number with more digits is no count of tokens; the limit keeps integer costs from overflowing.
 TOKENS_MAX = 10**9
@@ -38,6 +37,8 @@ class Finder:
         self._attributes = batch.attributes
         self._codes = {key: code for code, key in enumerate(batch.attributes.key_names)}
         self._present = _present(batch.attributes)
+        self._bits = frozenset(present(flags))
+        self._json: dict[int, JsonTexts] = {}
 
     # Where a source is found ----------------------------------------------------------------
 
@@ -52,8 +53,29 @@ class Finder:
         # Reversed, so that of a key that occurs twice on a span the first occurrence wins.
         return rows[free][::-1], entries[free][::-1]
 
-    def _mine(self, found: FieldSource, rows: Ints) -> Bools:
-        return (self._flags[rows] >> np.uint64(found.bit)) & np.uint64(1) == 1
+    def _mine(self, found: FieldSource, rows: NDArray[np.integer]) -> Bools:
+        mine = has(self._flags[rows], found.bit)
+        if found.source.scopes:
+            names = self._batch.scopes["ScopeName"].to_pylist()
+            listed = [matches(name or "", found.source.scopes) for name in names]
+            mine &= np.array(listed, dtype=np.bool_)[self._batch.scope_of_span[rows]]
+        for key, held in found.source.where.items():
+            mine &= spans_that_hold(self._batch, key, held)[rows]
+        return mine
+
+    def _words_at(
+        self, source: Source, entries: NDArray[np.intp]
+    ) -> tuple[NDArray[np.integer], list[str | None]]:
+        """Return for each entry the position of its word, and the words a source makes of them."""
+        if source.path:
+            code = int(self._attributes.codes[entries[0]])
+            if code not in self._json:
+                self._json[code] = JsonTexts(self._attributes, code)
+            index, words = self._json[code].words(entries, source.path)
+        else:
+            texts = self._attributes.text.take(pa.array(entries)).dictionary_encode()
+            index, words = texts.indices.to_numpy(), texts.dictionary.to_pylist()
+        return index, [None if word is None else _meaning(source, word) for word in words]
 
     # Text -----------------------------------------------------------------------------------
 
@@ -63,20 +85,22 @@ class Finder:
         picked = np.full(n, -1, dtype=np.int64)
         words = _Words(n)
         for found in sources:
+            if found.bit not in self._bits:
+                continue
             taken = (picked >= 0) | words.taken
             source = found.source
             if source.resource is not None:
-                self._from_resource(source.resource, words, taken)
+                self._from_resource(found, words, taken)
             elif source.span_name is not None:
                 self._from_span_name(found, words, taken)
             elif source.event is not None:
                 self._from_event(found, words, taken)
             else:
                 rows, entries = self._entries(found, taken)
-                if source.value is None and source.values is None and source.transform is None:
+                if not source.rewrites:
                     picked[rows] = entries
                 elif len(rows):
-                    words.add(rows, self._attributes.text.take(pa.array(entries)), source)
+                    words.assign(rows, *self._words_at(source, entries))
         return self._gather(picked, words, encode=field not in HIGH_CARDINALITY)
 
     def _gather(self, picked: NDArray[np.int64], words: _Words, *, encode: bool) -> pa.Array:
@@ -87,7 +111,8 @@ class Finder:
             return plain.dictionary_encode() if encode else plain
         return words.array() if encode else words.array().cast(pa.string())
 
-    def _from_resource(self, key: str, words: _Words, taken: Bools) -> None:
+    def _from_resource(self, found: FieldSource, words: _Words, taken: Bools) -> None:
+        key = found.source.resource
         attributes = self._batch.resource_attributes
         if key not in attributes.key_names or taken.all():
             return
@@ -97,6 +122,7 @@ class Finder:
         of_resource[attributes.owners[entries][::-1]] = entries[::-1]
         of_span = of_resource[self._batch.resource_of_span]
         rows = np.flatnonzero((of_span >= 0) & ~taken)
+        rows = rows[self._mine(found, rows)]
         # Few resources, many spans: take the text of each resource once.
         used, inverse = np.unique(of_span[rows], return_inverse=True)
         texts = attributes.text.take(pa.array(used)).to_pylist()
@@ -104,9 +130,15 @@ class Finder:
 
     def _from_span_name(self, found: FieldSource, words: _Words, taken: Bools) -> None:
         names = self._batch["SpanName"]
-        code = names.dictionary.index(found.source.span_name).as_py()
-        if code >= 0:
-            rows = np.flatnonzero(~taken & (names.indices.to_numpy() == code))
+        name = found.source.span_name or ""
+        if name.endswith("*"):
+            listed = pc.starts_with(names.dictionary, name[:-1])
+        else:
+            listed = pc.equal(names.dictionary, name)
+        codes = np.flatnonzero(listed.to_numpy(zero_copy_only=False))
+        if len(codes):
+            rows = np.flatnonzero(~taken & np.isin(names.indices.to_numpy(), codes))
+            rows = rows[self._mine(found, rows)]
             words.assign(rows, np.zeros(len(rows), dtype=np.int64), [found.source.value])
 
     def _from_event(self, found: FieldSource, words: _Words, taken: Bools) -> None:
@@ -131,21 +163,23 @@ class Finder:
         values = np.full(len(self._batch), np.nan)
         origin = np.full(len(self._batch), -1, dtype=np.int32)
         for position, found in enumerate(sources):
+            if found.bit not in self._bits:
+                continue
             if found.source.event is not None:
                 rows, numbers = self._time_to_event(found, origin >= 0)
             else:
                 rows, entries = self._entries(found, origin >= 0)
-                numbers = self._numbers(entries)
+                numbers = self._numbers(found.source, rows, entries)
             known = np.isfinite(numbers)
             values[rows[known]] = numbers[known]
             origin[rows[known]] = position
         return values, origin
 
-    def count(self, sources: tuple[FieldSource, ...]) -> Counts:
-        """Return a token count, -1: not known."""
-        values, _ = self.number(sources)
+    def count(self, sources: tuple[FieldSource, ...]) -> tuple[Counts, Ints]:
+        """Return a token count, -1: not known, and the source that each came from."""
+        values, origin = self.number(sources)
         sound = (values >= 0) & (values <= TOKENS_MAX)
-        return np.where(sound, values, -1).astype(np.int64)
+        return np.where(sound, values, -1).astype(np.int64), origin
 
     def time_ns(self, sources: tuple[FieldSource, ...]) -> NDArray[np.float64]:
         """Return a duration in nanoseconds by each source's unit, NaN: not known."""
@@ -160,10 +194,23 @@ class Finder:
         nano = np.rint(np.where(sound, values, 0) * 1e9).astype(np.int64)
         return money(nano, sound)
 
-    def _numbers(self, entries: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Return the entries as floats: integers, doubles and text that is a number; else NaN."""
+    def _numbers(
+        self, source: Source, rows: Ints, entries: NDArray[np.intp]
+    ) -> NDArray[np.float64]:
+        """Return the entries as floats, NaN where one is no number."""
         if not len(entries):
             return np.empty(0)
+        if source.unit == "time":
+            return self._times_since_start(source, rows, entries)
+        if source.unit == "duration" or source.rewrites:
+            read = transforms.duration_ns if source.unit == "duration" else transforms.number
+            index, words = self._words_at(source, entries)
+            numbers = [None if word is None else read(word) for word in words]
+            return np.array(numbers, dtype=np.float64)[index]
+        return self._plain_numbers(entries)
+
+    def _plain_numbers(self, entries: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return integers, doubles and text that is a number as they stand there, else NaN."""
         rows = pa.array(entries)
         kinds = self._attributes.kinds[entries]
         ints = self._attributes.ints.take(rows).fill_null(0).to_numpy().astype(np.float64)
@@ -178,6 +225,27 @@ class Finder:
             numbers[is_text] = safe.fill_null(np.nan).to_numpy()
         return numbers
 
+    def _times_since_start(
+        self, source: Source, rows: Ints, entries: NDArray[np.intp]
+    ) -> NDArray[np.float64]:
+        index, words = self._words_at(source, entries)
+        # A loop over distinct texts, most of which are: ISO 8601 has more forms than Arrow reads.
+        moments = [None if word is None else transforms.time_ns(word) for word in words]
+        read = np.array([moment is not None for moment in moments])[index]
+        times = np.array([moment or 0 for moment in moments], dtype=np.int64)[index]
+        return np.where(read, self._since_start(rows, times), np.nan)
+
+    def _since_start(
+        self, rows: NDArray[np.integer], times: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Return nanoseconds from the start of each row's span to a time.
+
+        A time outside the span is no other unit of a time inside it: it is not known.
+        """
+        start = self._batch.start_ns[rows]
+        inside = (times >= start) & (times <= start + self._batch.duration_ns[rows])
+        return np.where(inside, (times - start).astype(np.float64), np.nan)
+
     def _time_to_event(
         self, found: FieldSource, taken: Bools
     ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
@@ -186,12 +254,8 @@ class Finder:
         rows = owners(events.offsets)[chosen]
         free = self._mine(found, rows) & ~taken[rows]
         rows, chosen = rows[free][::-1].astype(np.intp), chosen[free][::-1]
-        times = events.columns["Timestamp"].to_numpy()[chosen]
-        start = self._batch.start_ns[rows]
-        end = start + self._batch.duration_ns[rows]
-        # A time outside the span is no other unit of a time inside it: it is not known.
-        inside = (times >= start.astype(np.uint64)) & (times <= end.astype(np.uint64))
-        return rows, np.where(inside, (times.astype(np.int64) - start).astype(np.float64), np.nan)
+        times = events.columns["Timestamp"].to_numpy()[chosen].astype(np.int64)
+        return rows, self._since_start(rows, times)
 
 
 class _Words:
@@ -231,9 +295,8 @@ class _Words:
 def _meaning(source: Source, word: str) -> str | None:
     if source.value is not None:
         return source.value
-    if source.values is not None:
-        return source.values.get(word)
-    return TRANSFORMS[source.transform](word) if source.transform else word
+    meaning = transforms.TRANSFORMS[source.transform](word) if source.transform else word
+    return meaning if source.values is None else source.values.get(meaning or "")
 
 
 def _present(attributes: Attributes) -> Bools:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from exporter.genai.convention import Conventions
+from exporter.genai.detect import Detector, Flags, has, present
 from exporter.genai.fields import (
     CALL,
     CLASS_OF_OPERATION,
@@ -21,10 +22,11 @@ from exporter.genai.fields import (
     COUNT_FIELDS,
     TEXT_FIELDS,
 )
-from exporter.genai.find import Finder, Flags
+from exporter.genai.find import Finder
+from exporter.genai.outcome import Endings, outcomes
 from exporter.genai.tokens import Counts, Usage, disjoint
 from exporter.spans.arrow import holds, known, pc, words
-from exporter.spans.batch import Bools, SpanBatch
+from exporter.spans.batch import Bools, Ints, SpanBatch
 from exporter.spans.schema import STATUS_CODES, STATUS_ERROR, TOKEN_KINDS
 
 
@@ -33,15 +35,13 @@ class Normaliser:
 
     def __init__(self, conventions: Conventions) -> None:
         self._conventions = conventions
-        always = [c.detect.always for c in conventions.all]
-        # Bits of conventions that say something about a span but never make it a GenAI span.
-        self._generic = sum(1 << bit for bit, yes in enumerate(always) if yes)
-
+        self._detect = Detector(conventions)
         self._plain_keys = {
             source.source.key
             for field, sources in conventions.sources.items()
             if field not in CONTENT_FIELDS
             for source in sources
+            if not source.source.path
         }
 
     def __call__(self, batch: SpanBatch) -> SpanBatch:
@@ -54,78 +54,59 @@ class Normaliser:
         }
         columns: dict[str, pa.Array] = dict(texts)
         columns["ServiceName"] = _service_name(batch)
-        columns["Convention"] = self._names(flags)
+        columns["Convention"] = self._detect.names(flags)
         columns["SpanClass"] = _span_class(texts["Operation"])
         columns["Status"] = _status(batch["StatusCode"], texts["ErrorType"])
         exception = finder.text("exception_type", self._conventions.sources["exception_type"])
         columns["ErrorType"] = _error_type(columns["Status"], texts["ErrorType"], exception)
-        reported = {name: finder.count(self._conventions.sources[name]) for name in COUNT_FIELDS}
-        usage = Usage(reported, *self._inclusive(batch, flags))
+        endings = Endings(
+            failed=holds(columns["Status"], "error"),
+            classed=known(columns["SpanClass"]),
+            error_type=texts["ErrorType"],
+            http_status=finder.text("http_status", self._conventions.sources["http_status"]),
+            exception_type=exception,
+            status_message=batch["StatusMessage"],
+            finish_reason=texts["FinishReason"],
+        )
+        columns["Outcome"] = outcomes(endings)
+        found = {name: finder.count(self._conventions.sources[name]) for name in COUNT_FIELDS}
+        reported = {name: counts for name, (counts, _) in found.items()}
+        origins = {name: origin for name, (_, origin) in found.items()}
+        usage = Usage(reported, *self._inclusive(batch, flags, origins))
         columns |= _token_columns(usage, columns["SpanClass"])
         ttft, tpot = _times(finder, self._conventions, batch.duration_ns, usage)
         columns |= {"TimeToFirstToken": ttft, "TimePerOutputToken": tpot}
         columns["ReportedCostUsd"] = finder.money(self._conventions.sources["reported_cost"])
         return self._set_content_apart(batch).with_columns(columns)
 
-    def _detect(self, batch: SpanBatch) -> Flags:
-        """Return for each span the conventions that it is written in, one bit each."""
-        attributes = batch.attributes
-        by_key = np.array([self._key_flags(key) for key in attributes.key_names], dtype=np.uint64)
-        flags = np.full(len(batch), self._generic, dtype=np.uint64)
-        if len(attributes.codes):
-            # reduceat reads an empty owner as its next neighbour, so only owners with entries.
-            filled = np.diff(attributes.offsets) > 0
-            starts = attributes.offsets[:-1][filled]
-            flags[filled] |= np.bitwise_or.reduceat(by_key[attributes.codes], starts)
+    def _inclusive(
+        self, batch: SpanBatch, flags: Flags, origins: Mapping[str, Ints]
+    ) -> tuple[Bools, Bools, Bools]:
+        """Return whether input includes cached tokens, output includes reasoning, and is firm.
+
+        The rule is that of the source which gave the count, or of the span's scope.
+        """
+        every = self._conventions.all
+        of_input = self._conventions.sources["input_tokens"]
+        of_output = self._conventions.sources["output_tokens"]
+        own = [found.source.includes_cache for found in of_input]
+        rules = [
+            every[found.bit].input_includes_cache if rule is None else rule
+            for found, rule in zip(of_input, own, strict=True)
+        ]
+        # The last one is for a count that no source gave: its origin is -1.
+        input_includes = np.array([*rules, True])[origins["input_tokens"]]
+        firm = np.array([*(rule is not None for rule in own), False])[origins["input_tokens"]]
+        by_output = [every[found.bit].output_includes_reasoning for found in of_output]
+        output_includes = np.array([*by_output, True])[origins["output_tokens"]]
         scopes = batch.scopes["ScopeName"].to_pylist()
-        by_scope = np.array([self._scope_flags(name) for name in scopes], dtype=np.uint64)
-        if len(by_scope):
-            flags |= by_scope[batch.scope_of_span]
-        names = batch["SpanName"]
-        by_name = [self._name_flags(name) for name in names.dictionary.to_pylist()]
-        if any(by_name):
-            flags |= np.array(by_name, dtype=np.uint64)[names.indices.to_numpy()]
-        return flags
-
-    def _key_flags(self, key: str) -> int:
-        return sum(
-            1 << bit
-            for bit, c in enumerate(self._conventions.all)
-            if key in c.detect.keys or key.startswith(c.detect.key_prefixes or ("\0",))
-        )
-
-    def _scope_flags(self, scope: str) -> int:
-        return sum(
-            1 << bit for bit, c in enumerate(self._conventions.all) if scope in c.detect.scopes
-        )
-
-    def _name_flags(self, name: str) -> int:
-        return sum(
-            1 << bit for bit, c in enumerate(self._conventions.all) if name in c.detect.span_names
-        )
-
-    def _names(self, flags: Flags) -> pa.DictionaryArray:
-        """Return the first convention of each span by name, null for none."""
-        own = flags & ~np.uint64(self._generic)
-        first = np.full(len(flags), -1, dtype=np.int32)
-        for bit in reversed(range(len(self._conventions.all))):
-            first[(own >> np.uint64(bit)) & np.uint64(1) == 1] = bit
-        return words(first, [c.name for c in self._conventions.all])
-
-    def _inclusive(self, batch: SpanBatch, flags: Flags) -> tuple[Bools, Bools, Bools]:
-        """Return whether input includes cached tokens, output includes reasoning, and is firm."""
-        scopes = batch.scopes["ScopeName"].to_pylist()
-        input_includes = np.ones(len(batch), dtype=np.bool_)
-        output_includes = np.ones(len(batch), dtype=np.bool_)
-        firm = np.zeros(len(batch), dtype=np.bool_)
-        for bit, c in reversed(list(enumerate(self._conventions.all))):
-            mine = (flags >> np.uint64(bit)) & np.uint64(1) == 1
-            if c.detect.always or not mine.any():
-                continue
-            input_includes[mine] = c.input_includes_cache
-            output_includes[mine] = c.output_includes_reasoning
+        for bit in present(flags):
+            c = every[bit]
             odd_in = np.array([s in c.exclusive_input_scopes for s in scopes], dtype=np.bool_)
             odd_out = np.array([s in c.exclusive_output_scopes for s in scopes], dtype=np.bool_)
+            if not (odd_in | odd_out).any():
+                continue
+            mine = has(flags, bit)
             input_includes[mine & odd_in[batch.scope_of_span]] = False
             output_includes[mine & odd_out[batch.scope_of_span]] = False
             firm |= mine & (odd_in | odd_out)[batch.scope_of_span]

@@ -68,6 +68,7 @@ MODEL = Label("model", "Model", default="unknown")
 OPERATION = Label("operation", "Operation", default="unknown")
 STATUS = Label("status", "Status", open=False)
 ERROR_TYPE = Label("error_type", "ErrorType")
+OUTCOME = Label("outcome", "Outcome", open=False)
 REASON = Label("reason", "UnpricedReason", open=False)
 TOOL = Label("tool", "Tool", default="unknown")
 AGENT = Label("agent", "Agent", default="unknown")
@@ -96,7 +97,7 @@ REQUESTS = Metric(
     "llm_requests",
     MetricType.COUNTER,
     "Calls to model providers, by outcome.",
-    (*CALL_LABELS, STATUS, ERROR_TYPE),
+    (*CALL_LABELS, STATUS, ERROR_TYPE, OUTCOME),
 )
 REQUEST_DURATION = Metric(
     "llm_request_duration_seconds",

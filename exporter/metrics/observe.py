@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from exporter.genai.fields import CALL
+from exporter.genai.fields import CALL, PENDING
 from exporter.genai.money import nano_dollars
 from exporter.metrics import catalog
 from exporter.metrics.cardinality import LabelLimiter
@@ -156,7 +156,7 @@ class Observer:
 
     def _operations(self, batch: SpanBatch) -> None:
         counted = np.zeros(len(batch), dtype=np.bool_)
-        for span_class in (CALL, "tool", "agent"):
+        for span_class in (CALL, PENDING, "tool", "agent"):
             counted |= holds(batch["SpanClass"], span_class)
         others = known(batch["SpanClass"]) & ~counted
         groups = self._group(batch, np.flatnonzero(others), catalog.OPERATIONS.labels)

@@ -200,6 +200,7 @@ GENAI_COLUMNS: tuple[Column, ...] = (
     Column("FinishReason", _LOW, "why generation stopped: stop, length, tool_calls ..."),
     Column("Status", _LOW, "ok or error"),
     Column("ErrorType", _LOW, "error.type, or the exception's type; empty: no error"),
+    Column("Outcome", _LOW, "ok, rate_limited, timeout ... other (outcome.py); empty: not GenAI"),
     Column("TimeToFirstToken", _COUNT, "start to first token, nanoseconds"),
     Column("TimePerOutputToken", _COUNT, "mean time per token after the first, nanoseconds"),
     Column("UsageRole", _LOW, "own: counted; other roles are not; empty: no call"),

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from exporter.errors import ConfigurationError
@@ -979,7 +981,7 @@ def test_a_sound_file_is_read() -> None:
         ),
         pytest.param({"fields": {"ttft": [{"key": "k"}]}}, "needs a unit", id="time without unit"),
         pytest.param(
-            {"fields": {"ttft": [{"key": "k", "unit": "h"}]}}, "'s', 'ms', 'us' or 'ns'", id="unit"
+            {"fields": {"ttft": [{"key": "k", "unit": "h"}]}}, "'s', 'ms', 'us', 'ns'", id="unit"
         ),
         pytest.param(
             {"fields": {"input_tokens": [{"key": "k", "value": "5"}]}},
@@ -990,6 +992,16 @@ def test_a_sound_file_is_read() -> None:
             {"fields": {"operation": [{"key": "k", "transform": "rot13"}]}},
             "transform",
             id="transform",
+        ),
+        pytest.param(
+            {"fields": {"operation": [{"resource": "r", "path": "a"}]}},
+            "a path needs an attribute of the span",
+            id="a path elsewhere",
+        ),
+        pytest.param(
+            {"fields": {"input_tokens": [{"key": "k", "values": {"a": "5"}}]}},
+            "only a text field",
+            id="a count with values",
         ),
         pytest.param({"colour": "red"}, "colour", id="unknown part"),
         pytest.param({"order": "first"}, "order", id="order is no number"),
@@ -1016,6 +1028,101 @@ def test_two_conventions_are_told_apart(other: dict[str, Any]) -> None:
     first, second = (parse(yaml.safe_dump(GOOD | change), "f") for change in ({}, other))
     with pytest.raises(ConfigurationError, match="same name or the same order"):
         Conventions([first, second])
+
+
+def test_conventions_are_no_more_than_a_span_has_bits_for() -> None:
+    many = [
+        parse(yaml.safe_dump(GOOD | {"name": f"n{order}", "order": order}), "f")
+        for order in range(65)
+    ]
+    assert len(Conventions(many[:64]).all) == 64
+    with pytest.raises(ConfigurationError, match="more than 64 conventions"):
+        Conventions(many)
+
+
+@pytest.mark.parametrize(
+    ("detect", "found"),
+    [
+        pytest.param({"keys": ["acme.kind"]}, True, id="a key"),
+        pytest.param({"keys": ["acme"]}, False, id="another key"),
+        pytest.param({"key_prefixes": ["acme."]}, True, id="the start of a key"),
+        pytest.param({"key_prefixes": ["b."]}, False, id="another start"),
+        pytest.param({"values": {"acme.kind": ["say", "ask"]}}, True, id="a value"),
+        pytest.param({"values": {"acme.kind": ["say"]}}, False, id="another value"),
+        pytest.param({"values": {"b": ["ask"]}}, False, id="a value of another key"),
+        pytest.param({"scopes": ["acme.tracer"]}, True, id="a scope"),
+        pytest.param({"scopes": ["acme"]}, False, id="another scope"),
+        pytest.param({"scopes": ["acme*"]}, True, id="the start of a scope"),
+        pytest.param({"span_names": ["ask me"]}, True, id="a name"),
+        pytest.param({"span_names": ["ask"]}, False, id="another name"),
+        pytest.param({"span_names": ["ask*"]}, True, id="the start of a name"),
+    ],
+)
+def test_what_marks_a_span_as_a_conventions_own(detect: dict[str, Any], found: bool) -> None:
+    own = parse(yaml.safe_dump(GOOD | {"detect": detect}), "own.yaml")
+    sent = request(span({"acme.kind": "ask"}, name="ask me"), scope="acme.tracer")
+    other = request(span({"x": "y"}, number=2, name="other"), scope="other")
+    batch = Normaliser(Conventions([own]))(decode(sent, other))
+    assert batch["Convention"].to_pylist() == ["n" if found else None, None]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        pytest.param({"key": "k"}, ["a", "a"], id="every scope"),
+        pytest.param({"key": "k", "scopes": ["one"]}, ["a", None], id="one scope"),
+        pytest.param({"key": "k", "scopes": ["one", "t*"]}, ["a", "a"], id="two scopes"),
+        pytest.param({"span_name": "s*", "value": "b", "scopes": ["two"]}, [None, "b"], id="name"),
+        pytest.param({"key": "k", "where": {"w": ["1"]}}, ["a", None], id="where"),
+        pytest.param({"key": "k", "where": {"w": ["3"]}}, [None, None], id="nowhere"),
+        pytest.param(
+            {"key": "k", "transform": "json_text", "values": {"a": "A"}},
+            ["A", "A"],
+            id="a transform, then values",
+        ),
+    ],
+)
+def test_the_limits_of_a_source(source: dict[str, Any], expected: list[str | None]) -> None:
+    own = parse(yaml.safe_dump(GOOD | {"fields": {"operation": [source]}}), "own.yaml")
+    batch = Normaliser(Conventions([own]))(
+        decode(
+            request(span({"k": "a", "w": 1}), scope="one"),
+            request(span({"k": "a", "w": 2}, number=2), scope="two"),
+        )
+    )
+    assert batch["Operation"].to_pylist() == expected
+
+
+KEYS = sorted(
+    {
+        found.source.key
+        for sources in convention.load().sources.values()
+        for found in sources
+        if found.source.key is not None
+    }
+)
+ODD_VALUES = st.one_of(
+    st.sampled_from(
+        ["", "{", '{"usage": {}}', '"', '""', "[]", "null", "1e999", "\0", "9" * 400, "NaN", "²"]
+    ),
+    st.text(max_size=20),
+    st.integers(-(2**63), 2**63 - 1),
+    st.floats(),
+    st.booleans(),
+    st.none(),
+    st.dictionaries(st.sampled_from(["input", "total", "usage"]), st.integers(-5, 5), max_size=2),
+)
+
+
+@given(
+    st.lists(st.dictionaries(st.sampled_from(KEYS), ODD_VALUES, max_size=8), min_size=1, max_size=4)
+)
+@settings(max_examples=150, deadline=None)
+def test_no_value_under_a_known_key_breaks_a_batch(spans: list[dict[str, Any]]) -> None:
+    batch = normalise(*(span(own, number=n + 1) for n, own in enumerate(spans)))
+    assert len(batch) == len(spans)
+    classed = [name is not None for name in batch["SpanClass"].to_pylist()]
+    assert [outcome is not None for outcome in batch["Outcome"].to_pylist()] == classed
 
 
 def test_an_own_convention_is_one_file() -> None:

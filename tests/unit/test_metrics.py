@@ -114,9 +114,13 @@ MINE = CALL | {"model": "mine"}
 @pytest.mark.parametrize(
     ("name", "labels", "value"),
     [
-        ("llm_requests_total", OK | {"error_type": ""}, 3),
-        ("llm_requests_total", CALL | {"status": "error", "error_type": "429"}, 1),
-        ("llm_requests_total", MINE | {"status": "ok", "error_type": ""}, 2),
+        ("llm_requests_total", OK | {"error_type": "", "outcome": "ok"}, 3),
+        (
+            "llm_requests_total",
+            CALL | {"status": "error", "error_type": "429", "outcome": "rate_limited"},
+            1,
+        ),
+        ("llm_requests_total", MINE | {"status": "ok", "error_type": "", "outcome": "ok"}, 2),
         ("llm_tokens_total", CALL | {"token_type": "input"}, 900),
         ("llm_tokens_total", CALL | {"token_type": "cache_read"}, 600),
         ("llm_tokens_total", CALL | {"token_type": "output"}, 110),

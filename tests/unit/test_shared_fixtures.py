@@ -25,11 +25,13 @@ IDS = {"traceId", "spanId", "parentSpanId"}
 INPUT = {"input", "input_audio", "input_image", "cache_read", "cache_write", "cache_write_1h"}
 OUTPUT = {"output", "reasoning", "output_audio", "output_image"}
 
-# The traces that the conventions read so far get right. The others wait for conventions of their
-# own (Claude Code, Langfuse, ADK before 2.3), and for calls that name no operation.
+# The traces whose calls say so on their own span. The others have usage on a span that no
+# operation marks as a call: what it is depends on the spans around it (see `with_usage`).
 RIGHT = [
+    "langfuse_langfuse_sdk",
     "langfuse_openlit",
     "langfuse_traceloop",
+    "latitude_claude-code",
     "latitude_genai",
     "latitude_genai_deprecated",
     "latitude_genai_indexed",
@@ -83,6 +85,72 @@ def totals(batch: SpanBatch) -> dict[str, int]:
         "reasoning": tokens({"reasoning"}),
         "tool_errors": sum((r["SpanClass"], r["Status"]) == ("tool", "error") for r in rows),
     }
+
+
+def with_usage(name: str) -> list[dict[str, Any]]:
+    """Return the spans of a recorded trace that report tokens, for tests of who owns them.
+
+    Each with its name, class, role, and its input (with cached tokens) and output (with
+    reasoning).
+    """
+    batch = read(name)
+    found: list[dict[str, Any]] = []
+    for at in range(len(batch)):
+        each = row(batch, at)
+        if not dict(each["ReportedUsage"]):
+            continue
+        totals_of = {
+            part: sum(each[kind.column] or 0 for kind in TOKEN_KINDS if kind.name in kinds)
+            for part, kinds in (("input", INPUT), ("output", OUTPUT))
+        }
+        names = {part: each[part] for part in ("SpanName", "SpanClass", "UsageRole")}
+        found.append(names | totals_of)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "span_class", "tokens"),
+    [
+        ("langfuse_adk_blob_v1", "wrapper", (1000, 200)),
+        ("langfuse_adk_v2", "wrapper", (1000, 200)),
+        ("langfuse_anthropic_dotted_and_flat", None, (100, 0)),
+        ("langfuse_genai_cache", None, (100, 40)),
+        ("langfuse_pydantic_ai_cache", None, (120, 40)),
+        ("langfuse_vercel_anthropic_5m_1h", None, (9500, 200)),
+        ("langfuse_vercel_bedrock_cache", None, (10_216, 178)),
+        ("langfuse_vercel_openai_usage", None, (18_495, 445)),
+        ("langfuse_openinference_reasoning_audio", None, (100, 50)),
+    ],
+)
+def test_usage_on_a_span_that_names_no_operation(
+    name: str, span_class: str | None, tokens: tuple[int, int]
+) -> None:
+    (only,) = with_usage(name)
+    assert (only["SpanClass"], only["UsageRole"]) == (span_class, None)
+    assert (only["input"], only["output"]) == tokens
+
+
+def test_a_wrapper_repeats_the_usage_of_its_call() -> None:
+    found = with_usage("strands-evals_adk_live")
+    assert sorted((u["SpanClass"], u["input"], u["output"]) for u in found) == [
+        ("call", 157, 51),
+        ("call", 222, 33),
+        ("wrapper", 157, 51),
+        ("wrapper", 222, 33),
+    ]
+
+
+def test_claude_codes_call_in_full() -> None:
+    batch = read("latitude_claude-code")
+    (call,) = [
+        row(batch, at) for at in range(len(batch)) if batch["SpanClass"][at].as_py() == "call"
+    ]
+    assert (call["RequestModel"], call["TimeToFirstToken"]) == ("claude-opus-4-6", 1_953_000_000)
+
+
+def test_langfuses_cost_is_the_sum_of_its_parts() -> None:
+    costs = read("langfuse_langfuse_sdk")["ReportedCostUsd"].to_pylist()
+    assert [str(cost) for cost in costs if cost is not None] == ["0.002100000"]
 
 
 @pytest.mark.parametrize("name", RIGHT)
