@@ -90,8 +90,6 @@ class Listing:
 
     card_at: Callable[[datetime], RateCard | None]
     """Return the card in force at an instant (UTC), None: there is none yet."""
-    source: str
-    """Which list or file it is from, for people."""
     urls: tuple[str, ...] = ()
     """Where the provider publishes its prices."""
     changes: tuple[date, ...] = ()
@@ -135,7 +133,6 @@ class PriceBook:
 
         return Listing(
             card_at,
-            source="your price file",
             changes=tuple(sorted({o.since for o in mine if o.since is not None})),
             service_tiers=tuple(sorted({o.service_tier for o in mine if o.service_tier})),
         )
@@ -177,7 +174,6 @@ class PriceBook:
         constraints = [each.constraint for each in (*dated, *(variants if context else ()))]
         return Listing(
             card_at,
-            source=self._version,
             urls=tuple(lister.pricing_urls or ()),
             changes=tuple(
                 sorted({c.start_date for c in constraints if isinstance(c, StartDateConstraint)})
