@@ -1,7 +1,8 @@
-"""What `prices` says of stored calls, and what it changes, on a server and in the embedded engine."""
+"""What `prices` says of stored calls, and what it changes, on a server and in the engine."""
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 import time
@@ -218,7 +219,7 @@ def test_windows_cover_every_call_once(store: Store) -> None:
             assert sum(window.calls for window in windows) == 7
             read = [len(reader.calls(window, calls, CHARGE_KEYS)) for window in windows]
             assert read == [window.calls for window in windows]
-            assert all(a.end_ns <= b.start_ns for a, b in zip(windows, windows[1:], strict=False))
+            assert all(a.end_ns <= b.start_ns for a, b in itertools.pairwise(windows))
 
 
 def test_rows_read_back_are_priced_as_they_were(store: Store) -> None:
