@@ -90,6 +90,10 @@ class Listing:
 
     card_at: Callable[[datetime], RateCard | None]
     """Return the card in force at an instant (UTC), None: there is none yet."""
+    model: str
+    """The list's own name of it."""
+    provider: str | None
+    """Whose price it is, in OpenTelemetry's name."""
     urls: tuple[str, ...] = ()
     """Where the provider publishes its prices."""
     changes: tuple[date, ...] = ()
@@ -122,6 +126,14 @@ class PriceBook:
             provider, model = alias.model_provider or provider, alias.model
         mine = [o for o in self._overrides if o.matches(provider, model, tier)]
         listed = self._listed(provider, model, tier)
+        if not mine and listed is not None:
+            # The provider answers with a dated name; a contract is about the model.
+            mine = [
+                o
+                for o in self._overrides
+                if o.matches(provider, listed.model, tier)
+                or o.matches(listed.provider, listed.model, tier)
+            ]
         if not mine:
             return listed
 
@@ -133,6 +145,8 @@ class PriceBook:
 
         return Listing(
             card_at,
+            model=model,
+            provider=provider,
             changes=tuple(sorted({o.since for o in mine if o.since is not None})),
             service_tiers=tuple(sorted({o.service_tier for o in mine if o.service_tier})),
         )
@@ -144,7 +158,7 @@ class PriceBook:
                 reading.model, all_providers=self._snapshot.providers
             )
             if lister is not None and info is not None:
-                return self._listing(lister, info, tier)
+                return self._listing(reading.provider, lister, info, tier)
         return None
 
     def _lister(self, provider: str | None, model: str) -> Provider | None:
@@ -158,7 +172,9 @@ class PriceBook:
         )
         return next(makers, None)
 
-    def _listing(self, lister: Provider, info: ModelInfo, tier: str) -> Listing:
+    def _listing(
+        self, provider: str | None, lister: Provider, info: ModelInfo, tier: str
+    ) -> Listing:
         price_id = f"{lister.id}:{info.id}"
         # A host of another's model does not take over the other's batch and tier prices.
         variants = info.price_variants or [] if any(info is m for m in lister.models) else []
@@ -172,8 +188,11 @@ class PriceBook:
 
         dated = [] if isinstance(info.prices, ModelPrice) else info.prices
         constraints = [each.constraint for each in (*dated, *(variants if context else ()))]
+        maker = next((p.name for p in providers().values() if p.prices == lister.id), lister.id)
         return Listing(
             card_at,
+            model=info.id,
+            provider=provider or maker,
             urls=tuple(lister.pricing_urls or ()),
             changes=tuple(
                 sorted({c.start_date for c in constraints if isinstance(c, StartDateConstraint)})

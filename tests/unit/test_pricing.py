@@ -27,6 +27,7 @@ from tests.unit.pipeline import NORMALISE, PRICE, chat, decode, price, row
 NANO = Decimal("1e-9")
 PAST = datetime(2025, 1, 1, tzinfo=UTC)
 PARTS = [*COST_COLUMNS.values()]
+ARN = "arn:aws:bedrock:eu-west-1:123456789012:inference-profile"
 
 
 def with_tokens(batch: SpanBatch, tokens: list[dict[str, int]]) -> SpanBatch:
@@ -359,9 +360,8 @@ def test_cost_by_hand(
          {"input": 1000, "output": 1000}, "0.018"),
         ("aws.bedrock", "global.anthropic.claude-sonnet-4-5-20250929-v1:0", NOON,
          {"input": 1000, "output": 1000}, "0.018"),
-        ("aws.bedrock", "arn:aws:bedrock:eu-west-1:1:inference-profile/"
-         "eu.anthropic.claude-sonnet-4-5-20250929-v1:0", NOON, {"input": 1000, "output": 1000},
-         "0.0198"),
+        ("aws.bedrock", f"{ARN}/eu.anthropic.claude-sonnet-4-5-20250929-v1:0", NOON,
+         {"input": 1000, "output": 1000}, "0.0198"),
         ("aws.bedrock", "us.amazon.nova-pro-v1:0", NOON, {"input": 1000, "output": 1000}, "0.004"),
         ("aws.bedrock", "amazon.nova-micro-v1:0", NOON, {"input": 1000, "output": 1000},
          "0.000175"),
@@ -745,6 +745,22 @@ models:
             usd(input="0.0025"), id="another provider keeps the list",
         ),
         pytest.param(
+            "openai", "gpt-4o-2024-08-06", NOON, {"input": 1000},
+            usd(input="0.0015"), id="a contract holds for the dated name of the answer",
+        ),
+        pytest.param(
+            "openai", "gpt-4o-2024-05-13", NOON, {"input": 1000},
+            usd(input="0.005"), id="not for a version with a price of its own",
+        ),
+        pytest.param(
+            "our-gateway", "openai/gpt-4o", NOON, {"input": 1000},
+            usd(input="0.0015"), id="a contract holds through a gateway",
+        ),
+        pytest.param(
+            "litellm", "azure/gpt-4o", NOON, {"input": 1000},
+            usd(input="0.0025"), id="not through a gateway to another provider",
+        ),
+        pytest.param(
             "openai", "gpt-4o", NOON, {"input": 0, "cache_read": 1000, "reasoning": 1000},
             usd(input="0", cache_read="0.0015", reasoning="0.006"),
             id="a kind that is left out costs what it is a part of",
@@ -809,7 +825,7 @@ models:
         pytest.param("openai", "long", None, {"input": 1000}, None, id="another provider"),
     ],
 )  # fmt: skip
-def test_tiers_of_the_file(
+def test_tiers_of_the_file(  # noqa: PLR0917  # one for each column of the table
     write: Write,
     provider: str,
     model: str,
@@ -836,7 +852,7 @@ aliases:
     [
         pytest.param("azure.ai.openai", "prod-chat", "azure:gpt-4o", id="a deployment"),
         pytest.param("openai", "prod-chat", None, id="of this provider only"),
-        pytest.param("anthropic", "arn:aws:bedrock:us-east-1:1:application-inference-profile/a1b2c3",
+        pytest.param("anthropic", f"{ARN}/a1b2c3",
                      "aws:amazon.nova-pro-v1:0", id="an opaque ARN of another provider"),
         pytest.param("vllm", "mine", "*:acme-7", id="a model of the file"),
         pytest.param("openai", "gpt-4o", "openai:gpt-4o", id="no alias"),
