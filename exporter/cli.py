@@ -15,6 +15,7 @@ from exporter import __version__
 from exporter.demo.cli import demo_command
 from exporter.endpoints import Endpoints
 from exporter.errors import ConfigurationError
+from exporter.prices_cli import app as prices
 from exporter.settings import CONFIG_VARIABLE, PREFIX, Settings, load
 
 
@@ -67,6 +68,7 @@ def serve(
 
 
 app.command("demo")(demo_command)
+app.add_typer(prices, name="prices")
 
 
 @app.command()

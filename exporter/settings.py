@@ -129,7 +129,13 @@ class Settings(BaseSettings):
     series_max: int = Field(
         10_000, ge=1, description="Label sets of a metric; later ones are counted as __overflow__."
     )
-    prices_file: Path | None = Field(None, description="Your own prices, see docs/prices.md.")
+    prices_file: Path | None = Field(
+        None, description="Your own prices and names of deployments, see docs/prices.md."
+    )
+    cost_source: Literal["charged_first", "computed_first", "reported_first", "computed"] = Field(
+        "charged_first",
+        description="Which cost counts where a sender reports one too, see docs/prices.md.",
+    )
 
     shutdown_timeout_s: Seconds = Field(
         30.0, gt=0, le=600, description="Time to hand on what was accepted when stopping."

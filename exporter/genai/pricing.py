@@ -8,8 +8,9 @@ ClickHouse, a flame graph) adds the same integers.
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from enum import StrEnum
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +22,12 @@ from exporter.spans.arrow import holds, known, pc, words
 from exporter.spans.batch import Bools, Ints, SpanBatch
 from exporter.spans.schema import COST_COLUMNS, NANOSECONDS, TOKEN_KINDS
 
+# Attributes in which a gateway says what it charged. What other attributes hold is an estimate by
+# somebody's SDK, from a price list of its own.
+CHARGE_KEYS = ("litellm.cost.total", "gen_ai.cost.total_cost", "gen_ai.usage.total_cost")
+CHARGED = "ReportedCostIsCharge"
+"""A column that says the same, for a batch whose attributes are not at hand."""
+
 # Price lists change by the day or by the minute of the day, never within a minute.
 _SLOT_NS = 60 * NANOSECONDS
 # A model name comes from the sender: a look-up table of them must not grow without end.
@@ -31,6 +38,24 @@ UNPRICED_REASONS = ("no_model", "unknown_model", "no_usage", "no_rate")
 _NO_MODEL, _UNKNOWN_MODEL, _NO_USAGE, _NO_RATE = range(len(UNPRICED_REASONS))
 
 
+_HOUR_NS = 3600 * NANOSECONDS
+# A hundred million dollars: a span that lasts for ages must not overflow a column.
+_COST_MAX = 10**17
+
+
+class CostSource(StrEnum):
+    """Which cost counts where a sender reports one and we compute another."""
+
+    CHARGED_FIRST = "charged_first"
+    """A gateway's charge, else ours, else an SDK's estimate."""
+    COMPUTED_FIRST = "computed_first"
+    """Ours, else what is reported."""
+    REPORTED_FIRST = "reported_first"
+    """What is reported, else ours."""
+    COMPUTED = "computed"
+    """Ours or none."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Costs:
     """Costs of n spans in nano-dollars: parts by cost type, and the kinds that have no rate."""
@@ -38,19 +63,25 @@ class _Costs:
     parts: dict[str, Nano]
     present: dict[str, Bools]
     unrated: Bools
+    without_usage: Bools
+    """Which spans have a card that needs no tokens to give a cost."""
 
 
 class Pricer:
     """Adds the cost columns to a normalised batch."""
 
-    def __init__(self, book: PriceBook) -> None:
+    def __init__(
+        self, book: PriceBook, cost_source: CostSource | str = CostSource.CHARGED_FIRST
+    ) -> None:
         self._book = book
-        self._listings: OrderedDict[tuple[str | None, str], Listing | None] = OrderedDict()
+        self._cost_source = CostSource(cost_source)
+        self._listings: OrderedDict[tuple[str | None, str, str], Listing | None] = OrderedDict()
 
     def __call__(self, batch: SpanBatch) -> SpanBatch:
         """Return the batch with Model and cost columns; calls and what has usage are priced.
 
-        The computed cost counts where there is one, else the cost that the sender reported.
+        What a gateway answered from its own cache costs nothing. The optional columns ServiceTier
+        (text) and CacheHit (boolean) are heeded where the batch has them.
         """
         has_usage = _has_usage(batch)
         # An agent may report usage that no call below it does, so whatever has usage is priced.
@@ -58,7 +89,10 @@ class Pricer:
         models = _effective_model(batch)
         cards, card_of_span, has_model = self._cards(batch, models, calls)
         costs = _multiply(batch, cards, card_of_span)
-        priced = (card_of_span >= 0) & has_usage & ~costs.unrated
+        free = _free(batch) & calls
+        costs = _waive(costs, free)
+        has_usage |= costs.without_usage
+        priced = ((card_of_span >= 0) & has_usage & ~costs.unrated) | free
         reason = np.full(len(batch), -1, dtype=np.int32)
         reason[calls & ~has_model] = _NO_MODEL
         reason[calls & has_model & (card_of_span < 0)] = _UNKNOWN_MODEL
@@ -66,10 +100,26 @@ class Pricer:
         # A failed call without usage has nothing to price; one that succeeded has lost its usage.
         reason[~has_usage] = -1
         reason[calls & ~has_usage & holds(batch["Status"], "ok")] = _NO_USAGE
+        reason[free] = -1
+        given = self._given(batch, priced) & calls
+        counted = priced & ~given
         return batch.with_columns(
-            _cost_columns(batch, costs, priced, calls, reason)
-            | _card_columns(models, cards, card_of_span, priced)
+            _cost_columns(batch, costs, counted, given, reason)
+            | _card_columns(models, cards, card_of_span, counted)
         )
+
+    def _given(self, batch: SpanBatch, priced: Bools) -> Bools:
+        """Return where the reported cost counts."""
+        reported = known(batch["ReportedCostUsd"])
+        match self._cost_source:
+            case CostSource.CHARGED_FIRST:
+                return reported & (_charged(batch) | ~priced)
+            case CostSource.COMPUTED_FIRST:
+                return reported & ~priced
+            case CostSource.REPORTED_FIRST:
+                return reported
+            case CostSource.COMPUTED:
+                return np.zeros(len(batch), dtype=np.bool_)
 
     def _cards(
         self, batch: SpanBatch, models: pa.DictionaryArray, calls: Bools
@@ -81,16 +131,20 @@ class Pricer:
         has_model = model_codes >= 0
         wanted = np.flatnonzero(calls & has_model)
         slots = batch.start_ns[wanted] // _SLOT_NS
-        keys = np.stack([provider_codes[wanted], model_codes[wanted], slots], axis=1)
+        tier_codes, tier_names = _service_tiers(batch)
+        keys = np.stack(
+            [provider_codes[wanted], model_codes[wanted], tier_codes[wanted], slots], axis=1
+        )
         distinct, inverse = np.unique(keys, axis=0, return_inverse=True)
         provider_names = providers.dictionary.to_pylist()
         model_names = models.dictionary.to_pylist()
         cards: list[RateCard] = []
         codes = np.full(len(distinct), -1, dtype=np.int32)
         # A loop over distinct models and minutes, a handful in a batch.
-        for position, (p, m, slot) in enumerate(distinct.tolist()):
+        for position, (p, m, tier, slot) in enumerate(distinct.tolist()):
             provider = provider_names[p] if p >= 0 else None
-            card = self._card(provider, model_names[m], slot * _SLOT_NS)
+            tier_name = tier_names[tier] if tier >= 0 else ""
+            card = self._card(provider, model_names[m], tier_name, slot * _SLOT_NS)
             if card is not None:
                 codes[position] = len(cards)
                 cards.append(card)
@@ -98,18 +152,22 @@ class Pricer:
         card_of_span[wanted] = codes[inverse.reshape(-1)]
         return cards, card_of_span, has_model
 
-    def _card(self, provider: str | None, model: str, instant_ns: int) -> RateCard | None:
-        listing = self._listing(provider, model[:_MODEL_NAME_CHARS_MAX])
+    def _card(
+        self, provider: str | None, model: str, tier: str, instant_ns: int
+    ) -> RateCard | None:
+        listing = self._listing(
+            provider, model[:_MODEL_NAME_CHARS_MAX], tier[:_MODEL_NAME_CHARS_MAX]
+        )
         if listing is None:
             return None
         return listing.card_at(datetime.fromtimestamp(instant_ns // NANOSECONDS, UTC))
 
-    def _listing(self, provider: str | None, model: str) -> Listing | None:
-        key = (provider, model)
+    def _listing(self, provider: str | None, model: str, tier: str) -> Listing | None:
+        key = (provider, model, tier)
         if key not in self._listings:
             if len(self._listings) >= _LISTINGS_MAX:
                 self._listings.popitem(last=False)
-            self._listings[key] = self._book.find(provider, model)
+            self._listings[key] = self._book.find(provider, model, tier)
         return self._listings[key]
 
 
@@ -126,6 +184,46 @@ def _has_usage(batch: SpanBatch) -> Bools:
         if column.null_count < len(column):
             reported |= known(column)
     return reported
+
+
+def _service_tiers(batch: SpanBatch) -> tuple[Ints, list[str]]:
+    """Return the code of each span's service tier (-1: not known) and the tiers."""
+    column = batch.columns.get("ServiceTier")
+    if column is None:
+        return np.full(len(batch), -1, dtype=np.int32), []
+    encoded = column.cast(pa.string()).dictionary_encode()
+    return encoded.indices.fill_null(-1).to_numpy(), encoded.dictionary.to_pylist()
+
+
+def _free(batch: SpanBatch) -> Bools:
+    """Return which spans a gateway answered from its own cache."""
+    column = batch.columns.get("CacheHit")
+    if column is None:
+        return np.zeros(len(batch), dtype=np.bool_)
+    return column.fill_null(False).to_numpy(zero_copy_only=False)
+
+
+def _waive(costs: _Costs, free: Bools) -> _Costs:
+    """Return the costs with nothing to pay where `free`."""
+    if not free.any():
+        return costs
+    parts = {name: np.where(free, 0, part) for name, part in costs.parts.items()}
+    present = {**costs.present, "request": costs.present["request"] & ~free}
+    return replace(costs, parts=parts, present=present)
+
+
+def _charged(batch: SpanBatch) -> Bools:
+    """Return whose reported cost is a gateway's charge."""
+    column = batch.columns.get(CHARGED)
+    if column is not None:
+        return column.fill_null(False).to_numpy(zero_copy_only=False)
+    charged = np.zeros(len(batch), dtype=np.bool_)
+    attributes = batch.attributes
+    for key in CHARGE_KEYS:
+        if key in attributes.key_names:
+            entries = attributes.entries_of(attributes.key_names.index(key))
+            charged[attributes.owners[entries]] = True
+    return charged
 
 
 def _multiply(batch: SpanBatch, cards: list[RateCard], card_of_span: Ints) -> _Costs:
@@ -155,9 +253,33 @@ def _multiply(batch: SpanBatch, cards: list[RateCard], card_of_span: Ints) -> _C
         present[kind.cost] |= rated & known(batch[kind.column])
         unrated |= has_card & (pico < 0) & (count > 0)
     fee = np.array([_round_half_even(card.request) for card in cards] + [0], dtype=np.int64)
-    parts["request"] = fee[card_of_span]
+    parts["request"] = fee[card_of_span] + _by_the_hour(batch, cards, card_of_span)
     present["request"] = parts["request"] > 0
-    return _Costs(parts, present, unrated)
+    hourly = np.array([card.hour > 0 for card in cards] + [False])
+    by_call = np.array([card.by_call for card in cards] + [False])
+    # A call that failed took its time of the GPU; nobody charges a fee for it.
+    without_usage = (by_call & ~hourly)[card_of_span] & holds(batch["Status"], "ok")
+    return _Costs(parts, present, unrated, without_usage | hourly[card_of_span])
+
+
+def _by_the_hour(batch: SpanBatch, cards: list[RateCard], card_of_span: Ints) -> Nano:
+    """Return nano-dollars for the time that each call took, half to even."""
+    cost = np.zeros(len(batch), dtype=np.int64)
+    for position, card in enumerate(cards):
+        if card.hour:
+            mine = np.flatnonzero(card_of_span == position)
+            # Integers of Python: a day times a rate does not fit into 64 bits. Such cards are few.
+            exact = [
+                min(_divide_half_even(duration * card.hour, _HOUR_NS * 1000), _COST_MAX)
+                for duration in batch.duration_ns[mine].tolist()
+            ]
+            cost[mine] = exact
+    return cost
+
+
+def _divide_half_even(dividend: int, divisor: int) -> int:
+    quotient, rest = divmod(dividend, divisor)
+    return quotient + (2 * rest > divisor or (2 * rest == divisor and quotient % 2 == 1))
 
 
 def _rates(cards: list[RateCard], kind: str, card_of_span: Ints, asked: Nano) -> Nano:
@@ -192,16 +314,15 @@ def _round_half_even(pico: int) -> int:
 
 
 def _cost_columns(
-    batch: SpanBatch, costs: _Costs, priced: Bools, calls: Bools, reason: Ints
+    batch: SpanBatch, costs: _Costs, counted: Bools, given: Bools, reason: Ints
 ) -> dict[str, pa.Array]:
-    reported = batch["ReportedCostUsd"]
-    given = known(reported) & calls & ~priced
+    """Return the cost that counts: ours with its parts where `counted`, theirs where `given`."""
     total = sum(costs.parts.values(), np.zeros(len(batch), dtype=np.int64))
-    counted = np.where(given, nano_dollars(reported), total)
-    columns: dict[str, pa.Array] = {"CostUsd": money(counted, priced | given)}
+    cost = np.where(given, nano_dollars(batch["ReportedCostUsd"]), total)
+    columns: dict[str, pa.Array] = {"CostUsd": money(cost, counted | given)}
     for name, column in COST_COLUMNS.items():
-        columns[column] = money(costs.parts[name], priced & costs.present[name])
-    source = np.where(priced, 0, np.where(given, 1, -1)).astype(np.int32)
+        columns[column] = money(costs.parts[name], counted & costs.present[name])
+    source = np.where(counted, 0, np.where(given, 1, -1)).astype(np.int32)
     columns["CostSource"] = words(source, ["computed", "reported"])
     # A reported cost is a price: such a call is not unpriced.
     columns["UnpricedReason"] = words(np.where(given, -1, reason), UNPRICED_REASONS)
@@ -213,7 +334,7 @@ def _card_columns(
 ) -> dict[str, pa.Array]:
     listed = pa.array([card.model or None for card in cards], pa.string())
     with_card = pa.array(card_of_span, mask=card_of_span < 0)
-    used = pa.array(card_of_span, mask=~priced)
+    used = pa.array(card_of_span, mask=~priced | (card_of_span < 0))
     model = pc.coalesce(listed.take(with_card), models.cast(pa.string()))
     return {
         "Model": model.dictionary_encode(),

@@ -18,7 +18,7 @@ from exporter.errors import ConfigurationError
 from exporter.genai.find import TOKENS_MAX
 from exporter.genai.money import money, nano_dollars
 from exporter.genai.prices import PRICE_KEYS, Override, PriceBook, load_overrides
-from exporter.genai.pricing import Pricer
+from exporter.genai.pricing import CHARGED, Pricer
 from exporter.spans.batch import SpanBatch
 from exporter.spans.schema import COST_COLUMNS, TOKEN_KINDS
 from tests.support.otlp import ERROR, NOON, NS, request, span
@@ -27,6 +27,7 @@ from tests.unit.pipeline import NORMALISE, PRICE, chat, decode, price, row
 NANO = Decimal("1e-9")
 PAST = datetime(2025, 1, 1, tzinfo=UTC)
 PARTS = [*COST_COLUMNS.values()]
+ARN = "arn:aws:bedrock:eu-west-1:123456789012:inference-profile"
 
 
 def with_tokens(batch: SpanBatch, tokens: list[dict[str, int]]) -> SpanBatch:
@@ -57,9 +58,12 @@ def priced(
     *,
     at: datetime = NOON,
     pricer: Pricer = PRICE,
+    tier: str | None = None,
 ) -> dict[str, Any]:
-    batch = NORMALISE(decode(request(call(provider, model, at))))
-    return row(pricer(with_tokens(batch, [tokens])))
+    batch = with_tokens(NORMALISE(decode(request(call(provider, model, at)))), [tokens])
+    if tier is not None:
+        batch = batch.with_columns({"ServiceTier": pa.array([tier]).dictionary_encode()})
+    return row(pricer(batch))
 
 
 def usd(**parts: str) -> dict[str, Decimal | None]:
@@ -318,6 +322,107 @@ def test_cost_by_hand(
 
 
 @pytest.mark.parametrize(
+    ("provider", "model", "when", "tokens", "total"),
+    [
+        # OpenAI: dollars for a million tokens of input, cached input and output.
+        ("openai", "gpt-4o-2024-05-13", NOON, {"input": 1000, "output": 1000}, "0.02"),
+        ("openai", "gpt-4o-mini", NOON, {"input": 1000, "cache_read": 1000, "output": 1000},
+         "0.000825"),
+        ("openai", "gpt-4.1", NOON, {"input": 1000, "cache_read": 1000, "output": 1000}, "0.0105"),
+        ("openai", "gpt-4.1-mini-2025-04-14", NOON, {"input": 1000, "output": 1000}, "0.002"),
+        ("openai", "gpt-4.1-nano", NOON, {"input": 1000, "output": 1000}, "0.0005"),
+        ("openai", "gpt-5", NOON, {"input": 1000, "cache_read": 1000, "reasoning": 1000},
+         "0.011375"),
+        ("openai", "o4-mini", NOON, {"input": 1000, "cache_read": 1000, "output": 1000},
+         "0.005775"),
+        ("openai", "o1", NOON, {"input": 1000, "cache_read": 1000, "output": 1000}, "0.0825"),
+        ("openai", "gpt-4", NOON, {"input": 1000, "output": 1000}, "0.09"),
+        ("openai", "gpt-4-turbo", NOON, {"input": 1000, "output": 1000}, "0.04"),
+        ("openai", "text-embedding-3-large", NOON, {"input": 1000}, "0.00013"),
+        ("openai", "ft:gpt-4o-mini-2024-07-18:acme::x1", NOON, {"input": 1000, "output": 1000},
+         "0.0015"),
+        # Anthropic: a cache read is a tenth of input, a write 1.25 of it, of an hour twice.
+        ("anthropic", "claude-3-haiku-20240307", NOON, {"input": 1000, "output": 1000}, "0.0015"),
+        ("anthropic", "claude-3-5-haiku-20241022", NOON, {"input": 1000, "output": 1000},
+         "0.0048"),
+        ("anthropic", "claude-haiku-4-5", NOON, {"input": 1000, "cache_write_1h": 1000}, "0.003"),
+        ("anthropic", "claude-opus-4-1", NOON, {"cache_read": 1000, "output": 1000}, "0.0765"),
+        ("gcp.vertex_ai", "claude-3-5-sonnet@20240620", NOON, {"input": 1000, "output": 1000},
+         "0.018"),
+        # Google: audio at its own price, thoughts as output, tiers by the whole input.
+        ("gcp.gemini", "models/gemini-2.5-flash", NOON, {"input": 1000, "input_audio": 1000,
+         "reasoning": 1000}, "0.0038"),
+        ("gcp.vertex_ai", "gemini-2.5-pro", NOON, {"input": 200_000, "output": 1000}, "0.26"),
+        ("gcp.vertex_ai", "gemini-2.5-pro", NOON, {"input": 200_001, "output": 1000},
+         "0.5150025"),
+        # Bedrock: regional prices are a tenth higher from Claude 4.5 on.
+        ("aws.bedrock", "anthropic.claude-3-5-sonnet-20240620-v1:0", NOON,
+         {"input": 1000, "output": 1000}, "0.018"),
+        ("aws.bedrock", "global.anthropic.claude-sonnet-4-5-20250929-v1:0", NOON,
+         {"input": 1000, "output": 1000}, "0.018"),
+        ("aws.bedrock", f"{ARN}/eu.anthropic.claude-sonnet-4-5-20250929-v1:0", NOON,
+         {"input": 1000, "output": 1000}, "0.0198"),
+        ("aws.bedrock", "us.amazon.nova-pro-v1:0", NOON, {"input": 1000, "output": 1000}, "0.004"),
+        ("aws.bedrock", "amazon.nova-micro-v1:0", NOON, {"input": 1000, "output": 1000},
+         "0.000175"),
+        # Others, and through gateways.
+        ("azure.ai.openai", "gpt-35-turbo", NOON, {"input": 1000, "output": 1000}, "0.002"),
+        ("x_ai", "grok-3", NOON, {"input": 1000, "output": 1000}, "0.018"),
+        ("cohere", "command-r-plus-08-2024", NOON, {"input": 1000, "output": 1000}, "0.0125"),
+        ("groq", "llama-3.3-70b-versatile", NOON, {"input": 1000, "output": 1000}, "0.00138"),
+        ("mistral_ai", "mistral-large-2411", NOON, {"input": 1000, "output": 1000}, "0.008"),
+        ("litellm", "openai/gpt-4o", NOON, {"input": 1000, "output": 1000}, "0.0125"),
+        ("our-gateway", "gpt-4o", NOON, {"input": 1000, "output": 1000}, "0.0125"),
+        ("openai", "claude-sonnet-4-5", NOON, {"input": 1000, "output": 1000}, "0.018"),
+        ("openai", "bedrock/us.anthropic.claude-sonnet-4-5-20250929-v1:0", NOON,
+         {"input": 1000, "output": 1000}, "0.0198"),
+    ],
+)  # fmt: skip
+def test_total_by_hand(
+    provider: str, model: str, when: datetime, tokens: dict[str, int], total: str
+) -> None:
+    assert priced(provider, model, tokens, at=when)["CostUsd"] == Decimal(total)
+
+
+IN_AND_OUT = {"input": 1000, "output": 1000}
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "tier", "when", "tokens", "total"),
+    [
+        ("openai", "gpt-4o", "default", NOON, IN_AND_OUT, "0.0125"),
+        ("openai", "gpt-4o", "auto", NOON, IN_AND_OUT, "0.0125"),
+        ("openai", "gpt-4o", "batch", NOON, IN_AND_OUT, "0.00625"),
+        ("openai", "gpt-4o", "Batch", NOON, IN_AND_OUT, "0.00625"),
+        ("openai", "gpt-4o", "batch", at("2026-10-13T23:59:59"), IN_AND_OUT, "0.0125"),
+        ("openai", "gpt-4o", "batch", at("2026-10-14T00:00:00"), IN_AND_OUT, "0.00625"),
+        ("openai", "gpt-4o", "priority", NOON, {**IN_AND_OUT, "cache_read": 1000}, "0.023375"),
+        ("openai", "gpt-5", "flex", NOON, {**IN_AND_OUT, "cache_read": 1000}, "0.0056875"),
+        ("openai", "gpt-5", "priority", NOON, IN_AND_OUT, "0.0225"),
+        ("openai", "o3", "flex", NOON, IN_AND_OUT, "0.005"),
+        ("openai", "gpt-5-mini", "batch", NOON, IN_AND_OUT, "0.001125"),
+        ("anthropic", "claude-sonnet-4-5", "standard", NOON, IN_AND_OUT, "0.018"),
+        ("anthropic", "claude-sonnet-4-5", "batch", NOON, IN_AND_OUT, "0.009"),
+        ("anthropic", "claude-sonnet-4-5", "batch", NOON, {"input": 200_001, "cache_write": 1000},
+         "0.603753"),
+        ("anthropic", "claude-haiku-4-5", "batch", NOON, {**IN_AND_OUT, "cache_read": 1000},
+         "0.00305"),
+        ("gcp.gemini", "gemini-2.5-pro", "batch", NOON, IN_AND_OUT, "0.005625"),
+        ("gcp.gemini", "gemini-2.5-pro", "batch", NOON, {"input": 200_001, "output": 1000},
+         "0.25750125"),
+        # A host of another's model does not take over the other's tiers.
+        ("azure.ai.inference", "claude-sonnet-4-5", "batch", NOON, IN_AND_OUT, "0.018"),
+        ("our-gateway", "gpt-4o", "batch", NOON, IN_AND_OUT, "0.00625"),
+    ],
+)  # fmt: skip
+def test_total_by_service_tier(  # noqa: PLR0917  # one for each column of the table
+    provider: str, model: str, tier: str, when: datetime, tokens: dict[str, int], total: str
+) -> None:
+    got = priced(provider, model, tokens, at=when, tier=tier)
+    assert got["CostUsd"] == Decimal(total)
+
+
+@pytest.mark.parametrize(
     ("provider", "model", "tokens", "reason"),
     [
         pytest.param("openai", None, {"input": 5}, "no_model", id="no model"),
@@ -434,6 +539,51 @@ def test_reported_cost(attributes: dict[str, Any], cost: str, source: str) -> No
     assert got["UnpricedReason"] is None
     assert got["ReportedCostUsd"] == Decimal(str(attributes["gen_ai.usage.cost"]))
     assert (got["PriceId"] is None) == (source == "reported")
+
+
+ESTIMATE = {"gen_ai.usage.input_tokens": 1000, "gen_ai.usage.cost": 9.0}
+CHARGE = {**ESTIMATE, "litellm.cost.total": 9.0}
+
+
+@pytest.mark.parametrize(
+    ("cost_source", "attributes", "cost"),
+    [
+        pytest.param("charged_first", ESTIMATE, "0.0025", id="ours before an estimate"),
+        pytest.param("charged_first", CHARGE, "9", id="a charge before ours"),
+        pytest.param("computed_first", CHARGE, "0.0025", id="ours before a charge"),
+        pytest.param("computed_first", {"gen_ai.usage.cost": 9.0}, "9", id="there is no other"),
+        pytest.param("reported_first", ESTIMATE, "9", id="an estimate before ours"),
+        pytest.param("reported_first", {"gen_ai.usage.input_tokens": 1000}, "0.0025", id="none"),
+        pytest.param("computed", {"gen_ai.usage.cost": 9.0}, None, id="never a reported one"),
+    ],
+)
+def test_which_cost_counts(cost_source: str, attributes: dict[str, Any], cost: str | None) -> None:
+    got = row(price(chat(attributes), pricer=Pricer(PriceBook(), cost_source)))
+    assert got["CostUsd"] == (None if cost is None else Decimal(cost))
+    assert got["CostSource"] == {None: None, "9": "reported"}.get(cost, "computed")
+    parts = [got[part] for part in PARTS if got[part] is not None]
+    assert sum(parts) == (got["CostUsd"] if got["CostSource"] == "computed" else 0)
+    reported = attributes.get("gen_ai.usage.cost")
+    assert got["ReportedCostUsd"] == (None if reported is None else 9)
+
+
+def test_a_column_may_say_what_was_charged() -> None:
+    batch = NORMALISE(decode(request(chat(ESTIMATE))))
+    got = row(PRICE(batch.with_columns({CHARGED: pa.array([True])})))
+    assert (got["CostUsd"], got["CostSource"]) == (9, "reported")
+
+
+@pytest.mark.parametrize("model", ["gpt-4o", "mine", None])
+def test_what_a_gateway_answers_from_its_cache_costs_nothing(model: str | None) -> None:
+    usage = {"gen_ai.usage.input_tokens": 1000, "gen_ai.usage.output_tokens": 10}
+    batch = NORMALISE(decode(request(chat({"gen_ai.request.model": model, **usage}))))
+    hit, miss, unknown = (
+        row(PRICE(batch.with_columns({"CacheHit": pa.array([value], pa.bool_())})))
+        for value in (True, False, None)
+    )
+    del miss["CacheHit"], unknown["CacheHit"]
+    assert (hit["CostUsd"], hit["CostSource"], hit["UnpricedReason"]) == (0, "computed", None)
+    assert miss == unknown == row(PRICE(batch))
 
 
 def test_a_reported_cost_has_no_parts() -> None:
@@ -598,6 +748,22 @@ models:
             usd(input="0.0025"), id="another provider keeps the list",
         ),
         pytest.param(
+            "openai", "gpt-4o-2024-08-06", NOON, {"input": 1000},
+            usd(input="0.0015"), id="a contract holds for the dated name of the answer",
+        ),
+        pytest.param(
+            "openai", "gpt-4o-2024-05-13", NOON, {"input": 1000},
+            usd(input="0.005"), id="not for a version with a price of its own",
+        ),
+        pytest.param(
+            "our-gateway", "openai/gpt-4o", NOON, {"input": 1000},
+            usd(input="0.0015"), id="a contract holds through a gateway",
+        ),
+        pytest.param(
+            "litellm", "azure/gpt-4o", NOON, {"input": 1000},
+            usd(input="0.0025"), id="not through a gateway to another provider",
+        ),
+        pytest.param(
             "openai", "gpt-4o", NOON, {"input": 0, "cache_read": 1000, "reasoning": 1000},
             usd(input="0", cache_read="0.0015", reasoning="0.006"),
             id="a kind that is left out costs what it is a part of",
@@ -633,6 +799,100 @@ def test_override_file(  # noqa: PLR0917  # one for each column of the table
     pricer = Pricer(PriceBook(load_overrides(write(CONTRACT))))
     got = priced(provider, model, tokens, at=when, pricer=pricer)
     assert {name: got[name] for name in expected} == expected
+
+
+BY_TIER = """
+models:
+  - {model: m, prices: {input: 4, output: 8}, since: 2026-08-01}
+  - {model: m, service_tier: batch, prices: {input: 1, output: 2}}
+  - model: long
+    provider: bedrock
+    prices: {input: 1, cache_read: 0.5}
+    above:
+      - {input_tokens: 1000, prices: {input: 2, cache_read: 1}}
+      - {input_tokens: 5000, prices: {input: 3, cache_read: 2}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "tier", "tokens", "total"),
+    [
+        pytest.param("x", "m", None, {"input": 1000}, "0.004", id="no tier"),
+        pytest.param("x", "m", "flex", {"input": 1000}, "0.004", id="another tier"),
+        pytest.param("x", "m", "batch", {"input": 1000}, "0.001", id="the tier before the date"),
+        pytest.param("aws.bedrock", "long", None, {"input": 1000}, "0.001", id="at the start"),
+        pytest.param("aws.bedrock", "long", None, {"input": 1000, "cache_read": 1}, "0.002001",
+                     id="above, for the whole request"),
+        pytest.param("aws.bedrock", "long", None, {"input": 1, "cache_read": 5000}, "0.010003",
+                     id="above the second step"),
+        pytest.param("openai", "long", None, {"input": 1000}, None, id="another provider"),
+    ],
+)  # fmt: skip
+def test_tiers_of_the_file(  # noqa: PLR0917  # one for each column of the table
+    write: Write,
+    provider: str,
+    model: str,
+    tier: str | None,
+    tokens: dict[str, int],
+    total: str | None,
+) -> None:
+    pricer = Pricer(PriceBook(load_overrides(write(BY_TIER))))
+    got = priced(provider, model, tokens, pricer=pricer, tier=tier)["CostUsd"]
+    assert got == (None if total is None else Decimal(total))
+
+
+ALIASES = """
+models: [{model: acme-7, prices: {input: 1}}]
+aliases:
+  - {name: prod-chat, provider: azure, model: gpt-4o}
+  - {name: "arn:aws:bedrock:*/a1b2c3", model: us.amazon.nova-pro-v1:0, model_provider: aws.bedrock}
+  - {name: mine, model: acme-7}
+"""
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "price_id"),
+    [
+        pytest.param("azure.ai.openai", "prod-chat", "azure:gpt-4o", id="a deployment"),
+        pytest.param("openai", "prod-chat", None, id="of this provider only"),
+        pytest.param("anthropic", f"{ARN}/a1b2c3",
+                     "aws:amazon.nova-pro-v1:0", id="an opaque ARN of another provider"),
+        pytest.param("vllm", "mine", "*:acme-7", id="a model of the file"),
+        pytest.param("openai", "gpt-4o", "openai:gpt-4o", id="no alias"),
+    ],
+)  # fmt: skip
+def test_aliases(write: Write, provider: str, model: str, price_id: str | None) -> None:
+    pricer = Pricer(PriceBook(load_overrides(write(ALIASES))))
+    assert priced(provider, model, {"input": 1}, pricer=pricer)["PriceId"] == price_id
+
+
+@pytest.mark.parametrize(
+    ("fields", "seconds", "status", "usage", "cost"),
+    [
+        pytest.param({"gpu_hour_usd": 3.6}, 2.0, None, True, "0.002", id="by time"),
+        pytest.param({"gpu_hour_usd": 3.6, "gpus": 4, "concurrency": 16}, 2.0, None, True,
+                     "0.0005", id="GPUs and calls at a time"),
+        pytest.param({"gpu_hour_usd": 3.6}, 2.0, None, False, "0.002", id="without usage"),
+        pytest.param({"gpu_hour_usd": 3.6}, 2.0, ERROR, False, "0.002", id="failed"),
+        pytest.param({"gpu_hour_usd": 0.0018}, 0.001, None, True, "0", id="half goes to even"),
+        pytest.param({"gpu_hour_usd": 1000, "gpus": 10_000}, 86_400.0, None, True, "100000000",
+                     id="a limit"),
+        pytest.param({"request_usd": 0.5}, 2.0, None, False, "0.5", id="a fee without usage"),
+        pytest.param({"request_usd": 0.5}, 2.0, ERROR, False, None, id="no fee if it failed"),
+        pytest.param({"request_usd": 0.5, "prices": {"input": 1}}, 2.0, None, False, None,
+                     id="with prices for tokens, usage is needed"),
+    ],
+)  # fmt: skip
+def test_prices_by_the_hour_and_by_the_call(
+    fields: dict[str, Any], seconds: float, status: Any, usage: bool, cost: str | None
+) -> None:
+    sent = {"gen_ai.usage.input_tokens": 100} if usage else {}
+    of_span = {} if status is None else {"status": status}
+    spent = chat({"gen_ai.request.model": "m", **sent}, duration_ns=round(seconds * NS), **of_span)
+    got = row(price(spent, pricer=override(model="m", **fields)))
+    assert got["CostUsd"] == (None if cost is None else Decimal(cost))
+    if cost not in {None, "0"}:
+        assert got["CostRequestUsd"] == got["CostUsd"]
 
 
 def test_an_override_is_named_in_the_row(write: Write) -> None:
@@ -671,6 +931,24 @@ def test_rates_of_a_file_are_exact(write: Write) -> None:
         pytest.param("models: [gpt-4o]", ["prices.yaml", "gpt-4o"], id="an entry is no mapping"),
         pytest.param("models: [{prices: {input: 1}}]", ["prices.yaml", "model"], id="no name"),
         pytest.param("models: [{model: m}]", ["prices.yaml", "prices"], id="no prices"),
+        pytest.param("aliases: [{name: m}]", ["aliases.0.model"], id="an alias of nothing"),
+        pytest.param(
+            "models: [{model: m, prices: {input: 1}, gpus: 2}]", ["gpu_hour_usd"], id="no hour"
+        ),
+        pytest.param(
+            "models: [{model: m, gpu_hour_usd: 1, concurrency: 0}]", ["concurrency"], id="nobody"
+        ),
+        pytest.param(
+            "models: [{model: m, prices: {input: 1}, above: [{input_tokens: 9, prices: {}}]}]",
+            ["above", "token types"],
+            id="a tier that lacks a price",
+        ),
+        pytest.param(
+            "models: [{model: m, prices: {input: 1}, above: "
+            "[{input_tokens: 9, prices: {input: 2}}, {input_tokens: 9, prices: {input: 3}}]}]",
+            ["above", "rise"],
+            id="tiers out of order",
+        ),
         pytest.param(
             "models: [{model: m, prices: {inptu: 1}}]", ["m: ", "inptu", "input"], id="unknown kind"
         ),
