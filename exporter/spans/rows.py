@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from exporter.spans.arrow import pc
+from exporter.spans.arrow import known, pc
 from exporter.spans.batch import Attributes, Bools, Children, SpanBatch
 from exporter.spans.schema import (
     CONTENT_COLUMNS,
@@ -18,6 +18,11 @@ from exporter.spans.schema import (
     SPANS_TABLE,
     Column,
     ValueKind,
+)
+
+_CONTENT_TEXTS = (
+    *("Input", "Output", "System"),
+    *("InputMessages", "OutputMessages", "ToolDefinitions"),
 )
 
 _KINDS = pa.array([KIND_NAMES.get(kind, "") for kind in ValueKind])
@@ -79,19 +84,33 @@ def _children(prefix: str, children: Children) -> dict[str, pa.Array]:
 
 
 def _content_rows(batch: SpanBatch) -> pa.RecordBatch:
+    """Return a row for each span that says something, in attributes or in events."""
     content = batch.content
-    if content is None:
+    says: Bools = np.zeros(len(batch), dtype=np.bool_)
+    if content is not None:
+        says |= np.diff(content.offsets) > 0
+    for name in _CONTENT_TEXTS:
+        if name in batch.columns:
+            says |= known(batch[name])
+    kept = np.flatnonzero(says)
+    if not len(kept):
         return _table(CONTENT_COLUMNS, {})
-    kept = np.flatnonzero(np.diff(content.offsets) > 0)
     chosen = pa.array(kept)
+    nothing = pa.nulls(len(batch), pa.string())
     arrays = {
-        column.name: batch[column.name].take(chosen)
+        column.name: batch.columns.get(column.name, nothing).take(chosen)
         for column in CONTENT_COLUMNS
-        if column.name in batch.columns
+        if column.name in batch.columns or column.name in _CONTENT_TEXTS
     }
-    arrays["Attributes"] = text_map(content).take(chosen)
-    arrays["AttributeTypes"] = type_map(content).take(chosen)
+    # A span that says everything in its events has content, but no attribute of it.
+    for name, as_map in (("Attributes", text_map), ("AttributeTypes", type_map)):
+        arrays[name] = _no_maps(len(kept)) if content is None else as_map(content).take(chosen)
     return _table(CONTENT_COLUMNS, arrays)
+
+
+def _no_maps(n: int) -> pa.MapArray:
+    none = pa.array([], pa.string())
+    return pa.MapArray.from_arrays(np.zeros(n + 1, dtype=np.int32), none, none)
 
 
 def _table(columns: tuple[Column, ...], arrays: dict[str, pa.Array]) -> pa.RecordBatch:
