@@ -16,6 +16,7 @@ from exporter.demo.cli import demo_command
 from exporter.endpoints import Endpoints
 from exporter.errors import ConfigurationError
 from exporter.settings import CONFIG_VARIABLE, PREFIX, Settings, load
+from exporter.tokens_cli import tokenizers
 
 
 def settings_help() -> str:
@@ -67,6 +68,7 @@ def serve(
 
 
 app.command("demo")(demo_command)
+app.add_typer(tokenizers, name="tokenizers")
 
 
 @app.command()
