@@ -65,7 +65,8 @@ def _download(folder: Path) -> Path:
     requirement = catalogue().requirement
     command = [
         sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
-        "--no-input", "--no-deps", "--only-binary", ":all:", "--dest", str(folder), requirement,
+        "--no-input", "--no-cache-dir", "--no-deps", "--only-binary", ":all:",
+        "--dest", str(folder), requirement,
     ]  # fmt: skip
     elsewhere = "with a wheel from elsewhere, use --from-wheel"
     try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
@@ -200,24 +200,20 @@ class Estimator:
             "UsageSource": source.dictionary_encode(),
         })  # fmt: skip
 
-    def _calls(self, batch: SpanBatch, rows: NDArray[np.intp]) -> list[_Call]:
+    def _calls(self, batch: SpanBatch, rows: NDArray[np.intp]) -> Iterator[_Call]:
         chosen = pa.array(rows)
         columns = (
             "Provider", "ResponseModel", "RequestModel", "Operation", "System", "Input", "Output",
         )  # fmt: skip
         texts = [batch[name].take(chosen).to_pylist() for name in columns]
-        calls: list[_Call] = []
         for provider, answered, asked, operation, system, given, answer in zip(*texts, strict=True):
             model = answered or asked
-            calls.append(
-                _Call(
-                    self._family(provider, model and model[:_NAME_CHARS_MAX]),
-                    operation,
-                    _with_system(text_of(given), system),
-                    Text() if operation in _INPUT_ONLY else text_of(answer),
-                )
+            yield _Call(
+                self._family(provider, model and model[:_NAME_CHARS_MAX]),
+                operation,
+                _with_system(text_of(given), system),
+                Text() if operation in _INPUT_ONLY else text_of(answer),
             )
-        return calls
 
     def _estimate(self, call: _Call, *, exact: bool) -> tuple[int, int]:
         """Return the tokens of input and output, -1: no text."""

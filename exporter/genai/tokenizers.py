@@ -171,7 +171,12 @@ def read(directory: Path) -> Tokenizers:
             continue
         except OSError as error:
             raise ConfigurationError(f"{path}: {error.strerror}") from error
-        file.verify(content, str(path))
+        try:
+            file.verify(content, str(path))
+        except ConfigurationError as error:
+            raise ConfigurationError(
+                f"{error}; `llm-observatory tokenizers install` replaces it"
+            ) from None
         contents[name] = content
     return Tokenizers(contents)
 

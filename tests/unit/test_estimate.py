@@ -547,7 +547,7 @@ def test_a_wheel_that_does_not_hold_the_files_installs_nothing(
 def test_a_file_with_another_hash_is_refused(tmp_path: Path) -> None:
     path = tmp_path / NAMES[0]
     path.write_bytes(BYTES)
-    with pytest.raises(ConfigurationError, match=f"{NAMES[0]}: not the file of o200k_base"):
+    with pytest.raises(ConfigurationError, match=f"{NAMES[0]}: not the file of .* replaces it"):
         read(tmp_path)
 
 
