@@ -17,6 +17,7 @@ from exporter.endpoints import Endpoints
 from exporter.errors import ConfigurationError
 from exporter.prices_cli import app as prices
 from exporter.settings import CONFIG_VARIABLE, PREFIX, Settings, load
+from exporter.tokens_cli import tokenizers
 
 
 def settings_help() -> str:
@@ -69,6 +70,7 @@ def serve(
 
 app.command("demo")(demo_command)
 app.add_typer(prices, name="prices")
+app.add_typer(tokenizers, name="tokenizers")
 
 
 @app.command()

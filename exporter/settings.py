@@ -137,6 +137,26 @@ class Settings(BaseSettings):
         description="Which cost counts where a sender reports one too, see docs/prices.md.",
     )
 
+    estimate_tokens: bool = Field(
+        True,
+        description="Estimate the tokens of calls that report none, see docs/estimates.md.",
+    )
+    tokenizers_dir: Path = Field(
+        Path("data-tokenizers"),
+        description="Where `llm-observatory tokenizers install` puts its files.",
+    )
+    estimate_span_max_chars: int = Field(
+        50_000,
+        ge=1000,
+        le=100_000,
+        description="Text of a call that is counted; a longer one is extrapolated.",
+    )
+    estimate_batch_max_chars: int = Field(
+        4_000_000,
+        ge=0,
+        description="Text of a batch that is counted by tiktoken; beyond it by characters.",
+    )
+
     shutdown_timeout_s: Seconds = Field(
         30.0, gt=0, le=600, description="Time to hand on what was accepted when stopping."
     )

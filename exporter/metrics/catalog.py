@@ -132,16 +132,28 @@ COST = Metric(
     "Cost in US dollars by part: the sum over cost_type is the total.",
     (*CALL_LABELS, COST_TYPE),
 )
+ESTIMATED_TOKENS = Metric(
+    "llm_estimated_tokens",
+    MetricType.COUNTER,
+    "Tokens estimated for calls that report none; they are not in llm_tokens_total.",
+    (*CALL_LABELS, TOKEN_TYPE),
+)
+ESTIMATED_COST = Metric(
+    "llm_estimated_cost_usd",
+    MetricType.COUNTER,
+    "Cost in US dollars of estimated tokens; it is not in llm_cost_usd_total.",
+    (*CALL_LABELS, COST_TYPE),
+)
 UNPRICED = Metric(
     "llm_unpriced_requests",
     MetricType.COUNTER,
-    "Calls that have no cost, by reason; they are not in llm_cost_usd_total.",
+    "Calls that have no cost, not even an estimated one, by reason.",
     (*CALL_LABELS, REASON),
 )
 MISSING_USAGE = Metric(
     "llm_requests_without_usage",
     MetricType.COUNTER,
-    "Successful calls that report no token counts.",
+    "Successful calls that report no token counts, whether they were estimated or not.",
     CALL_LABELS,
 )
 TOOL_CALLS = Metric(
@@ -184,6 +196,8 @@ METRICS: tuple[Metric, ...] = (
     TIME_PER_OUTPUT_TOKEN,
     TOKENS,
     COST,
+    ESTIMATED_TOKENS,
+    ESTIMATED_COST,
     UNPRICED,
     MISSING_USAGE,
     TOOL_CALLS,

@@ -26,6 +26,8 @@ from exporter.spans.schema import COST_COLUMNS, NANOSECONDS, TOKEN_KINDS
 
 Labels = tuple[str, ...]
 _KEYS_MAX = 2**62
+# Kept in nano-dollars.
+_MONEY = (catalog.COST, catalog.ESTIMATED_COST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class Observer:
             if metric.type is MetricType.HISTOGRAM:
                 self.histograms[metric.name] = HistogramSeries(metric, series_max)
             else:
-                scale = NANOSECONDS if declared is catalog.COST else 1
+                scale = NANOSECONDS if declared in _MONEY else 1
                 self.counters[metric.name] = CounterSeries(metric, series_max, scale=scale)
 
     def __call__(self, batch: SpanBatch) -> None:
@@ -109,39 +111,55 @@ class Observer:
         self._add(
             catalog.UNPRICED, groups, groups.count(known(batch["UnpricedReason"])[groups.rows])
         )
-        missing = holds(batch["UsageSource"], "missing") & holds(batch["Status"], "ok")
+        estimated = holds(batch["UsageSource"], "estimated")
+        missing = (holds(batch["UsageSource"], "missing") | estimated) & holds(
+            batch["Status"], "ok"
+        )
         self._add(catalog.MISSING_USAGE, groups, groups.count(missing[groups.rows]))
-        self._tokens(batch, groups)
-        self._costs(batch, groups)
+        self._tokens(batch, groups, catalog.TOKENS, ~estimated)
+        # What a sender reports as cost is exact whatever is known of the tokens.
+        computed = estimated & holds(batch["CostSource"], "computed")
+        self._costs(batch, groups, catalog.COST, ~computed)
+        if estimated.any():
+            self._tokens(batch, groups, catalog.ESTIMATED_TOKENS, estimated)
+            self._costs(batch, groups, catalog.ESTIMATED_COST, computed)
         self._durations(catalog.REQUEST_DURATION, batch, groups, "Duration")
         self._durations(catalog.TIME_TO_FIRST_TOKEN, batch, groups, "TimeToFirstToken")
         self._durations(catalog.TIME_PER_OUTPUT_TOKEN, batch, groups, "TimePerOutputToken")
 
-    def _tokens(self, batch: SpanBatch, groups: _Groups) -> None:
+    def _tokens(self, batch: SpanBatch, groups: _Groups, metric: Metric, among: Bools) -> None:
+        """Add the tokens of the marked spans to a metric."""
         for kind in TOKEN_KINDS:
             column = batch[kind.column]
             if column.null_count == len(column):
                 continue
-            reported = known(column)[groups.rows]
-            amounts = column.fill_null(0).to_numpy().astype(np.int64)[groups.rows]
+            given = (known(column) & among)[groups.rows]
+            amounts = np.where(among, column.fill_null(0).to_numpy().astype(np.int64), 0)
             self._add(
-                catalog.TOKENS, groups, groups.sum(amounts), groups.count(reported) > 0, kind.name
+                metric,
+                groups,
+                groups.sum(amounts[groups.rows]),
+                groups.count(given) > 0,
+                kind.name,
             )
 
-    def _costs(self, batch: SpanBatch, groups: _Groups) -> None:
-        parts = np.zeros(len(groups.rows), dtype=np.int64)
+    def _costs(self, batch: SpanBatch, groups: _Groups, metric: Metric, among: Bools) -> None:
+        """Add the costs of the marked spans to a metric."""
+        parts = np.zeros(len(batch), dtype=np.int64)
         for name, column in COST_COLUMNS.items():
-            priced = known(batch[column])[groups.rows]
-            amounts = nano_dollars(batch[column])[groups.rows]
+            priced = (known(batch[column]) & among)[groups.rows]
+            amounts = np.where(among, nano_dollars(batch[column]), 0)
             parts += amounts
-            self._add(catalog.COST, groups, groups.sum(amounts), groups.count(priced) > 0, name)
+            self._add(
+                metric, groups, groups.sum(amounts[groups.rows]), groups.count(priced) > 0, name
+            )
         # What a sender reports as one sum has no parts.
-        rest = nano_dollars(batch["CostUsd"])[groups.rows] - parts
-        unsplit = holds(batch["CostSource"], "reported")[groups.rows]
+        rest = np.where(among, nano_dollars(batch["CostUsd"]), 0) - parts
+        unsplit = (holds(batch["CostSource"], "reported") & among)[groups.rows]
         self._add(
-            catalog.COST,
+            metric,
             groups,
-            groups.sum(rest),
+            groups.sum(rest[groups.rows]),
             groups.count(unsplit) > 0,
             catalog.COST_UNSPLIT,
         )

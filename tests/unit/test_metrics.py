@@ -19,23 +19,34 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from prometheus_client.samples import Exemplar, Sample
 
+from exporter.genai.estimate import Estimator
 from exporter.genai.find import TOKENS_MAX
 from exporter.genai.prices import Override, PriceBook
 from exporter.genai.pricing import Pricer
+from exporter.genai.tokenizers import Tokenizers
 from exporter.metrics import catalog
 from exporter.metrics.cardinality import OVERFLOW, VALUE_MAX_CHARS, LabelLimiter, SeriesTable
 from exporter.metrics.catalog import METRICS, MetricType
 from exporter.metrics.exposition import WorkloadCollector, render
 from exporter.metrics.observe import Observer
+from exporter.spans.batch import SpanBatch
 from exporter.spans.schema import COST_COLUMNS, TOKEN_KINDS
 from tests.support.otlp import ERROR, NOON_NS, NS, span
-from tests.unit.pipeline import chat, price
+from tests.unit.pipeline import PRICE, chat, normalise
 
 MS = NS // 1000
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 CALL = {"service_name": "shop", "provider": "openai", "model": "gpt-4o", "operation": "chat"}
 OK = CALL | {"status": "ok"}
 NAME = re.compile(r"^[a-z_][a-z0-9_]*$")
+
+
+ESTIMATE = Estimator(Tokenizers({}), span_max_chars=1000, batch_max_chars=0)
+
+
+def price(*spans: Span, pricer: Pricer = PRICE, **of_request: Any) -> SpanBatch:
+    """Return a priced batch in which missing usage was estimated by the rule of characters."""
+    return pricer(ESTIMATE(normalise(*spans, **of_request)))
 
 
 def observer(**limits: Any) -> Observer:
@@ -81,6 +92,10 @@ CACHED = {
 }
 
 
+# 400 + 3 + 3 tokens of input and 40 of output.
+TEXT = {"gen_ai.input.messages": "word " * 320, "gen_ai.output.messages": "word " * 32}
+
+
 def every_kind_of_span() -> list[Span]:
     """Return spans that between them touch every metric."""
     first = {"gen_ai.response.time_to_first_chunk": 0.2}
@@ -97,6 +112,7 @@ def every_kind_of_span() -> list[Span]:
         span({"gen_ai.operation.name": "retrieval"}, number=10),
         span({"gen_ai.operation.name": "invoke_workflow"}, number=11),
         span({"http.route": "/"}, number=12),
+        chat(TEXT | {"gen_ai.request.model": "gpt-4o-mini"}, number=13),
     ]
 
 
@@ -109,6 +125,7 @@ def registry() -> CollectorRegistry:
 
 
 MINE = CALL | {"model": "mine"}
+MINI = CALL | {"model": "gpt-4o-mini"}
 
 
 @pytest.mark.parametrize(
@@ -141,6 +158,20 @@ MINE = CALL | {"model": "mine"}
         ("llm_unpriced_requests_total", CALL | {"reason": ""}, None),
         ("llm_requests_without_usage_total", CALL, 1),
         ("llm_requests_without_usage_total", MINE, 1),
+        ("llm_requests_without_usage_total", MINI, 1),
+        ("llm_requests_total", MINI | {"status": "ok", "error_type": ""}, 1),
+        ("llm_unpriced_requests_total", MINI | {"reason": "no_usage"}, None),
+        ("llm_tokens_total", MINI | {"token_type": "input"}, None),
+        ("llm_tokens_total", MINI | {"token_type": "output"}, None),
+        ("llm_cost_usd_total", MINI | {"cost_type": "input"}, None),
+        ("llm_cost_usd_total", MINI | {"cost_type": "output"}, None),
+        ("llm_estimated_tokens_total", MINI | {"token_type": "input"}, 406),
+        ("llm_estimated_tokens_total", MINI | {"token_type": "output"}, 40),
+        ("llm_estimated_tokens_total", CALL | {"token_type": "input"}, None),
+        ("llm_estimated_cost_usd_total", MINI | {"cost_type": "input"}, 0.0000609),
+        ("llm_estimated_cost_usd_total", MINI | {"cost_type": "output"}, 0.000024),
+        ("llm_estimated_cost_usd_total", MINI | {"cost_type": "unsplit"}, None),
+        ("llm_estimated_cost_usd_total", CALL | {"cost_type": "input"}, None),
         ("llm_request_duration_seconds_count", OK, 3),
         ("llm_request_duration_seconds_bucket", OK | {"le": "0.64"}, 0),
         ("llm_request_duration_seconds_bucket", OK | {"le": "1.28"}, 2),
@@ -188,9 +219,38 @@ def test_the_parts_of_cost_add_up_to_the_nano_dollar() -> None:
     batch = price(*every_kind_of_span())
     observe = observer()
     observe(batch)
-    _, totals = observe.counters[catalog.COST.name].snapshot()
+    counters = [observe.counters[m.name] for m in (catalog.COST, catalog.ESTIMATED_COST)]
+    total = sum(int(counter.snapshot()[1].sum()) for counter in counters)
     cost = sum(amount for amount in batch["CostUsd"].to_pylist() if amount is not None)
-    assert Decimal(int(totals.sum())).scaleb(-9) == cost
+    assert Decimal(total).scaleb(-9) == cost
+
+
+def test_exact_and_estimated_are_kept_apart_under_the_same_labels() -> None:
+    registry = observed(chat(tokens(1000, 10)), chat(TEXT, number=2))
+    assert values(registry, "llm_requests_total", "model") == {"gpt-4o": 2}
+    assert values(registry, "llm_tokens_total", "token_type") == {"input": 1000, "output": 10}
+    assert values(registry, "llm_cost_usd_total", "cost_type") == {
+        "input": 0.0025,
+        "output": 0.0001,
+    }
+    assert values(registry, "llm_estimated_tokens_total", "token_type") == {
+        "input": 406,
+        "output": 40,
+    }
+    assert values(registry, "llm_estimated_cost_usd_total", "cost_type") == {
+        "input": 0.001015,
+        "output": 0.0004,
+    }
+
+
+def test_a_reported_cost_is_exact_whatever_is_known_of_the_tokens() -> None:
+    batch = price(chat(tokens(9, 9) | {"gen_ai.request.model": "mine", "gen_ai.usage.cost": 0.125}))
+    observe = observer()
+    observe(batch.with_columns({"UsageSource": pa.array(["estimated"]).dictionary_encode()}))
+    registry = registry_of(observe)
+    assert values(registry, "llm_cost_usd_total", "cost_type") == {"unsplit": 0.125}
+    assert values(registry, "llm_estimated_cost_usd_total") == {}
+    assert values(registry, "llm_estimated_tokens_total", "token_type") == {"input": 9, "output": 9}
 
 
 def test_calls_whose_usage_another_span_owns_are_not_counted() -> None:
@@ -301,6 +361,7 @@ VARIED = st.builds(
     st.sampled_from(["gpt-4o", "o3", "claude-sonnet-4-5", "mine", ""]),
     st.sampled_from([
         {},
+        TEXT,
         tokens(1000, 10),
         tokens(3, 1) | {"gen_ai.usage.cost": 0.1},
         tokens(1000, 50) | CACHED,
@@ -350,7 +411,7 @@ def test_reading_while_counting_loses_nothing() -> None:
     for writer in writers:
         writer.join()
     assert seen == sorted(seen)
-    assert sum(values(registry, "llm_requests_total").values()) == 50 * 6
+    assert sum(values(registry, "llm_requests_total").values()) == 50 * 7
 
 
 # Large numbers ------------------------------------------------------------------------------------
@@ -490,7 +551,7 @@ def test_an_extra_label_is_on_every_metric_of_calls_and_no_other(label: str) -> 
     observe = observer(extra_labels=[label])
     observe(price(*every_kind_of_span(), chat({EVERY_EXTRA[label]: "x"} | tokens(5), number=20)))
     registry = registry_of(observe)
-    assert values(registry, "llm_requests_total", label) == {"": 6, "x": 1}
+    assert values(registry, "llm_requests_total", label) == {"": 7, "x": 1}
     for metric in METRICS:
         own = {each.name for each in metric.labels}
         found = {
