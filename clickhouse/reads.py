@@ -181,8 +181,12 @@ def _batch(table: pa.Table) -> SpanBatch:
     children = Children(
         offsets=np.zeros(n + 1, dtype=np.int32), columns={}, attributes=_no_attributes(0)
     )
+    no_keys = np.zeros(n, dtype=np.uint64)
     return SpanBatch(
         columns=columns,
+        trace_keys=no_keys,
+        keys=no_keys,
+        parent_keys=no_keys,
         attributes=none,
         events=children,
         links=children,

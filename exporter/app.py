@@ -24,10 +24,13 @@ from exporter.api.metrics import metrics_app
 from exporter.endpoints import Endpoints
 from exporter.errors import ConfigurationError, StoreUnavailableError
 from exporter.genai.convention import load as load_conventions
+from exporter.genai.estimate import Estimator
 from exporter.genai.memory import TraceMemory
+from exporter.genai.messages import ContentLimits, content_columns
 from exporter.genai.normalise import Normaliser
 from exporter.genai.prices import PriceBook, load_overrides
 from exporter.genai.pricing import Pricer
+from exporter.genai.tokenizers import read as read_tokenizers
 from exporter.hold import Hold
 from exporter.metrics.exposition import WorkloadCollector
 from exporter.metrics.observe import Observer
@@ -69,6 +72,8 @@ class App:
         self._telemetry.registry.register(WorkloadCollector(self._observer))
         self._database = _Database(settings)
         self._store = Store(self._database.writer, _store_limits(settings), self._count_insert)
+        limits = ContentLimits(text_chars_max=settings.content_max_chars)
+        estimator = _estimator(settings)
         overrides = load_overrides(settings.prices_file) if settings.prices_file else ()
         self._hold = Hold(seconds=settings.hold_s, max_spans=settings.hold_max_spans)
         memory = TraceMemory(
@@ -80,7 +85,9 @@ class App:
             normalise=Normaliser(load_conventions()),
             memory=memory,
             hold=self._hold,
-            price=Pricer(PriceBook(overrides)),
+            content=lambda batch: batch.with_columns(content_columns(batch, limits)),
+            estimate=estimator or (lambda batch: batch),
+            price=Pricer(PriceBook(overrides), settings.cost_source),
             observe=self._observer,
             write=self._store.write,
             telemetry=self._telemetry,
@@ -105,6 +112,8 @@ class App:
         self._stopping = False
         self._probe: asyncio.Task[None] | None = None
         _watch(self._telemetry, self._queue, self._hold, self._store, self._observer)
+        if estimator is not None:
+            _watch_estimates(self._telemetry, estimator)
 
     async def start(self) -> Endpoints:
         """Open the store and listen; raise ConfigurationError when that cannot work."""
@@ -360,6 +369,31 @@ def _store_limits(settings: Settings) -> StoreLimits:
         max_age_s=settings.insert_max_age_s,
         buffer_max_bytes=settings.buffer_max_bytes,
         retry_max_s=settings.insert_retry_max_s,
+    )
+
+
+def _estimator(settings: Settings) -> Estimator | None:
+    if not settings.estimate_tokens:
+        return None
+    return Estimator(
+        read_tokenizers(settings.tokenizers_dir),
+        span_max_chars=settings.estimate_span_max_chars,
+        batch_max_chars=settings.estimate_batch_max_chars,
+    )
+
+
+def _watch_estimates(telemetry: Telemetry, estimator: Estimator) -> None:
+    telemetry.gauge(
+        "estimate_method",
+        "",
+        "1, with how texts of an encoding are counted.",
+        lambda: [(1, {"encoding": e, "method": str(m)}) for e, m in estimator.methods.items()],
+    )
+    telemetry.counter(
+        "estimates",
+        "",
+        "Calls estimated, by method.",
+        lambda: [(n, {"method": str(m)}) for m, n in estimator.estimated.items()],
     )
 
 

@@ -38,6 +38,8 @@ class Pipeline:
     normalise: Stage
     memory: TraceMemory
     hold: Hold
+    content: Stage
+    estimate: Stage
     price: Stage
     observe: Callable[[SpanBatch], None]
     write: Callable[[Rows], None]
@@ -77,12 +79,12 @@ class Pipeline:
             self.hold.put(batch, requests)
 
     def finish(self, held: Held) -> None:
-        """Decide who owns the usage, price, count, and hand the rows on."""
+        """Decide who owns the usage, read the content, price, count, and hand the rows on."""
         try:
             with self.telemetry.timed("finish"):
                 with self._remembering:
                     attributed = self.memory.attribute(held.batch)
-                priced = self.price(attributed)
+                priced = self.price(self.estimate(self.content(attributed)))
                 table = rows(priced)
         except Exception:
             # Nothing above has a side effect that counts, so it can be tried again in parts.

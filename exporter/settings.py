@@ -105,6 +105,12 @@ class Settings(BaseSettings):
         120.0, gt=0, le=86_400, description="How long it is remembered."
     )
 
+    content_max_chars: int = Field(
+        100_000,
+        ge=100,
+        description="Characters kept of each span's input and output for search and display.",
+    )
+
     insert_max_rows: int = Field(50_000, ge=1, description="Rows that are inserted at once.")
     insert_max_age_s: Seconds = Field(
         0.5, gt=0, le=60, description="Rows are inserted at the latest after this time."

@@ -54,6 +54,8 @@ CREATE TABLE IF NOT EXISTS otel_traces
     Model LowCardinality(String) CODEC(ZSTD(1)),
     ResponseId String CODEC(ZSTD(1)),
     FinishReason LowCardinality(String) CODEC(ZSTD(1)),
+    ServiceTier LowCardinality(String) CODEC(ZSTD(1)),
+    CacheHit Nullable(Bool) CODEC(ZSTD(1)),
     Status LowCardinality(String) CODEC(ZSTD(1)),
     ErrorType LowCardinality(String) CODEC(ZSTD(1)),
     Outcome LowCardinality(String) CODEC(ZSTD(1)),

@@ -202,10 +202,9 @@ class Estimator:
 
     def _calls(self, batch: SpanBatch, rows: NDArray[np.intp]) -> Iterator[_Call]:
         chosen = pa.array(rows)
-        columns = (
-            "Provider", "ResponseModel", "RequestModel", "Operation", "System", "Input", "Output",
-        )  # fmt: skip
-        texts = [batch[name].take(chosen).to_pylist() for name in columns]
+        columns = [batch[n] for n in ("Provider", "ResponseModel", "RequestModel", "Operation")]
+        columns += [batch["System"], _messages(batch, "Input"), _messages(batch, "Output")]
+        texts = [column.take(chosen).to_pylist() for column in columns]
         for provider, answered, asked, operation, system, given, answer in zip(*texts, strict=True):
             model = answered or asked
             yield _Call(
@@ -252,6 +251,12 @@ def _wanted(batch: SpanBatch) -> Bools:
         billed |= holds(batch["Operation"], operation)
     has_text = known(batch["Input"]) | known(batch["Output"]) | known(batch["System"])
     return wanted & billed & has_text
+
+
+def _messages(batch: SpanBatch, side: str) -> pa.Array:
+    """Return what was said as messages where they are known, else as text."""
+    messages = batch.columns.get(f"{side}Messages")
+    return batch[side] if messages is None else pc.coalesce(messages, batch[side])
 
 
 def _with_system(text: Text, instructions: str | None) -> Text:

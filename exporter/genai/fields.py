@@ -10,6 +10,7 @@ TEXT_FIELDS: dict[str, str] = {
     "response_model": "ResponseModel",
     "response_id": "ResponseId",
     "finish_reason": "FinishReason",
+    "service_tier": "ServiceTier",
     "error_type": "ErrorType",
     "user": "UserId",
     "session": "SessionId",
@@ -48,7 +49,7 @@ TIME_FIELDS: dict[str, str] = {"ttft": "TimeToFirstToken", "tpot": "TimePerOutpu
 MONEY_FIELDS: dict[str, str] = {"reported_cost": "ReportedCostUsd"}
 
 # Text fields that fill no column of their own.
-HELPER_FIELDS: tuple[str, ...] = ("exception_type", "http_status")
+HELPER_FIELDS: tuple[str, ...] = ("exception_type", "http_status", "cache_hit")
 
 FIELDS: frozenset[str] = frozenset(
     {*TEXT_FIELDS, *HELPER_FIELDS, *COUNT_FIELDS, *TIME_FIELDS, *MONEY_FIELDS}

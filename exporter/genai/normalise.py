@@ -76,6 +76,8 @@ class Normaliser:
         columns |= _token_columns(usage, columns["SpanClass"])
         ttft, tpot = _times(finder, self._conventions, batch.duration_ns, usage)
         columns |= {"TimeToFirstToken": ttft, "TimePerOutputToken": tpot}
+        cached = finder.text("cache_hit", self._conventions.sources["cache_hit"])
+        columns["CacheHit"] = pa.array(holds(cached, "true"), mask=~known(cached))
         columns["ReportedCostUsd"] = finder.money(self._conventions.sources["reported_cost"])
         return self._set_content_apart(batch).with_columns(columns)
 

@@ -198,6 +198,8 @@ GENAI_COLUMNS: tuple[Column, ...] = (
     Column("Model", _LOW, "price list's id where it knows the model, else as sent"),
     Column("ResponseId", _STRING, "provider's id of the answer"),
     Column("FinishReason", _LOW, "why generation stopped: stop, length, tool_calls ..."),
+    Column("ServiceTier", _LOW, "tier that the provider charged: default, flex, priority ..."),
+    Column("CacheHit", "Nullable(Bool)", "whether a gateway answered from its own cache"),
     Column("Status", _LOW, "ok or error"),
     Column("ErrorType", _LOW, "error.type, or the exception's type; empty: no error"),
     Column("Outcome", _LOW, "ok, rate_limited, timeout ... other (outcome.py); empty: not GenAI"),

@@ -87,7 +87,7 @@ CALLS = [
         "litellm",
         "",
         span(OTEL_CALL | {"litellm.cache_hit": True, "litellm.cost.total": 0.01}),
-        {"ReportedCostUsd": Decimal(0)},
+        {"ReportedCostUsd": Decimal("0.01"), "CacheHit": True},
         id="litellm, answer out of the cache",
     ),
     pytest.param(

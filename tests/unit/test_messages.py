@@ -17,8 +17,8 @@ from exporter.genai.messages import COLUMNS, ContentLimits, content_columns
 from exporter.spans.batch import SpanBatch
 from exporter.spans.rows import rows
 from exporter.spans.schema import CONTENT_COLUMNS, CONTENT_TABLE
-from tests.support.otlp import event, span
-from tests.unit.pipeline import chat, normalise, price
+from tests.support.otlp import event, request, span
+from tests.unit.pipeline import chat, decode, normalise, price
 
 LIMITS = ContentLimits()
 
@@ -720,7 +720,7 @@ def _content_only(attributes: dict[str, Any]) -> SpanBatch:
     """Return a batch all of whose attributes are content, whatever the conventions say."""
     batch = normalise(span(attributes))
     bare = {k: v for k, v in batch.columns.items() if k not in COLUMNS}
-    return replace(batch, content=batch.attributes, columns=bare)
+    return replace(batch, content=decode(request(span(attributes))).attributes, columns=bare)
 
 
 def test_a_text_that_the_table_does_not_know_is_taken_from_the_column() -> None:

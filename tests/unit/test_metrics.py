@@ -159,7 +159,7 @@ MINI = CALL | {"model": "gpt-4o-mini"}
         ("llm_requests_without_usage_total", CALL, 1),
         ("llm_requests_without_usage_total", MINE, 1),
         ("llm_requests_without_usage_total", MINI, 1),
-        ("llm_requests_total", MINI | {"status": "ok", "error_type": ""}, 1),
+        ("llm_requests_total", MINI | {"status": "ok", "error_type": "", "outcome": "ok"}, 1),
         ("llm_unpriced_requests_total", MINI | {"reason": "no_usage"}, None),
         ("llm_tokens_total", MINI | {"token_type": "input"}, None),
         ("llm_tokens_total", MINI | {"token_type": "output"}, None),

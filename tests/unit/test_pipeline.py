@@ -58,6 +58,8 @@ class Bench:
             normalise=NORMALISE,
             memory=TraceMemory(max_spans=1000, max_age_s=60.0),
             hold=Hold(seconds=0.001, max_spans=1000),
+            content=lambda batch: batch,
+            estimate=lambda batch: batch,
             price=PRICE,
             observe=self.observer,
             write=self.written.append,

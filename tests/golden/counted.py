@@ -1,0 +1,108 @@
+"""What the product counts of a capture, in the words of its expectation."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from exporter.genai.convention import load
+from exporter.genai.memory import TraceMemory
+from exporter.genai.messages import ContentLimits, content_columns
+from exporter.genai.normalise import Normaliser
+from exporter.genai.prices import PriceBook
+from exporter.genai.pricing import Pricer
+from exporter.receive.json_body import to_protobuf
+from exporter.spans.batch import SpanBatch
+from exporter.spans.decode import Decoder, SpanLimits
+
+CAPTURES = Path(__file__).parent / "captures"
+_AGES = 100 * 365 * 86_400 * 10**9
+_DECODER = Decoder(SpanLimits(end_before_start_max_ns=10**9, age_max_ns=_AGES, future_max_ns=10**9))
+_NORMALISE = Normaliser(load())
+_PRICE = Pricer(PriceBook())
+_NOW_NS = 2_000_000_000 * 10**9
+
+KINDS = {
+    "input": ("TokensInput", "TokensInputAudio", "TokensInputImage"),
+    "cache_read": ("TokensCacheRead",),
+    "cache_write": ("TokensCacheWrite", "TokensCacheWrite1h"),
+    "output": ("TokensOutput", "TokensOutputAudio", "TokensOutputImage"),
+    "reasoning": ("TokensReasoning",),
+}
+
+
+def names() -> list[str]:
+    """Return every capture as `library/scenario`."""
+    found = (file.relative_to(CAPTURES) for file in CAPTURES.glob("*/*.otlp.json"))
+    return sorted(str(file).removesuffix(".otlp.json") for file in found)
+
+
+def expectation(name: str) -> dict[str, Any]:
+    """Return what the provider billed."""
+    return json.loads((CAPTURES / f"{name}.expected.json").read_text())
+
+
+def processed(name: str) -> SpanBatch:
+    """Return the capture's spans as the service would store them."""
+    body = (CAPTURES / f"{name}.otlp.json").read_bytes()
+    batch, verdicts = _DECODER.decode([to_protobuf(body)], _NOW_NS)
+    assert verdicts[0].error is None
+    assert not verdicts[0].rejected
+    batch = _NORMALISE(batch)
+    memory = TraceMemory(max_spans=10_000, max_age_s=600)
+    memory.remember(batch, 0.0)
+    attributed = memory.attribute(batch)
+    content = content_columns(attributed, ContentLimits())
+    return _PRICE(attributed.with_columns(content))
+
+
+def counted(batch: SpanBatch) -> list[dict[str, Any]]:
+    """Return what is counted, one entry for each span that owns its usage."""
+    rows = [
+        {name: column[i].as_py() for name, column in batch.columns.items()}
+        for i in range(len(batch))
+    ]
+    return [_entry(row) for row in rows if row["UsageRole"] == "own"]
+
+
+def _entry(row: dict[str, Any]) -> dict[str, Any]:
+    tokens = {kind: sum(row[column] or 0 for column in columns) for kind, columns in KINDS.items()}
+    return {
+        **tokens,
+        "provider": row["Provider"],
+        "model": row["ResponseModel"] or row["RequestModel"],
+        "operation": row["Operation"],
+        "status": row["Status"],
+        "outcome": row["Outcome"],
+        "finish_reason": row["FinishReason"],
+        "has_ttft": row["TimeToFirstToken"] is not None,
+        "class": row["SpanClass"],
+        "convention": row["Convention"],
+        "span": row["SpanName"],
+    }
+
+
+def totals(calls: list[dict[str, Any]]) -> Counter[str]:
+    """Return the tokens of all calls by kind."""
+    return Counter({kind: sum(call[kind] for call in calls) for kind in KINDS})
+
+
+def differences(name: str) -> list[str]:
+    """Return in what the product differs from the truth, a line each."""
+    truth, seen = expectation(name), counted(processed(name))
+    calls: list[dict[str, Any]] = truth["by_call"]
+    found: list[str] = []
+    if len(seen) != truth["calls"]:
+        found.append(f"calls: {len(seen)} counted, {truth['calls']} made")
+    expected, got = totals(calls), totals(seen)
+    found += [
+        f"{kind}: {got[kind]} counted, {expected[kind]} billed"
+        for kind in KINDS
+        if got[kind] != expected[kind]
+    ]
+    failed = [sum(c["status"] == "error" for c in some) for some in (seen, calls)]
+    if failed[0] != failed[1]:
+        found.append(f"errors: {failed[0]} counted, {failed[1]} made")
+    return found
