@@ -9,7 +9,8 @@ judged knowing what was counted, so counters never go back.
 The rules, for the spans of a trace that are calls or carry usage ("members"), in their order:
 
 1. What is never counted: placeholders of unfinished spans, look-ups of stored answers.
-2. Calls with the same response id are one call, wherever they are in the trace.
+2. Calls with the same response id are one call, wherever they are in the trace; in another trace,
+   too, if they overlap in time and do not disagree about their usage.
 3. On one line of ancestors, with no agent or tool between them, calls with the same input and
    output are one call; so are a call without usage and one with it, and two without.
    A server's span of a call whose client reports usage is the same call seen from the other side.

@@ -67,6 +67,8 @@ class Source(_Model):
     """Only in these scopes, written as in `Detect`; none: in every scope."""
     where: dict[str, tuple[str, ...]] = {}
     """Only on spans whose attributes hold one of these values each."""
+    unless: dict[str, tuple[str, ...]] = {}
+    """Not on spans of which an attribute holds one of its values."""
     path: tuple[str, ...] = ()
     """Members of the JSON text that stands there: the first path that leads to a value counts.
 

@@ -49,7 +49,12 @@ TIME_FIELDS: dict[str, str] = {"ttft": "TimeToFirstToken", "tpot": "TimePerOutpu
 MONEY_FIELDS: dict[str, str] = {"reported_cost": "ReportedCostUsd"}
 
 # Text fields that fill no column of their own.
-HELPER_FIELDS: tuple[str, ...] = ("exception_type", "http_status", "cache_hit")
+HELPER_FIELDS: tuple[str, ...] = (
+    "exception_type",
+    "exception_message",
+    "http_status",
+    "cache_hit",
+)
 
 FIELDS: frozenset[str] = frozenset(
     {*TEXT_FIELDS, *HELPER_FIELDS, *COUNT_FIELDS, *TIME_FIELDS, *MONEY_FIELDS}

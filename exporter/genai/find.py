@@ -61,6 +61,8 @@ class Finder:
             mine &= np.array(listed, dtype=np.bool_)[self._batch.scope_of_span[rows]]
         for key, held in found.source.where.items():
             mine &= spans_that_hold(self._batch, key, held)[rows]
+        for key, held in found.source.unless.items():
+            mine &= ~spans_that_hold(self._batch, key, held)[rows]
         return mine
 
     def _words_at(

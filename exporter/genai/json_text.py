@@ -6,6 +6,7 @@ not known.
 
 from __future__ import annotations
 
+import ast
 import json
 import math
 from collections.abc import Sequence
@@ -21,6 +22,8 @@ from exporter.spans.batch import Attributes
 # An answer with its usage is some ten kilobytes; a longer text is read by nobody here.
 _CHARS_MAX = 2**18
 _TEXT_CHARS_MAX = 4096
+# Python's parser keeps no promise about what it takes.
+_REPR_CHARS_MAX = 2**14
 
 
 def read_json(text: str) -> Any:
@@ -30,6 +33,16 @@ def read_json(text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
+        return _read_repr(text)
+
+
+def _read_repr(text: str) -> Any:
+    """Return what Python's own notation of a dict or list holds, which some senders write."""
+    if not text.startswith(("{'", "[{'", "['")) or len(text) > _REPR_CHARS_MAX:
+        return None
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
         return None
 
 

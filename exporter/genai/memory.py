@@ -34,8 +34,15 @@ _ALONE = (Role.OWN, Reason.ALONE)
 _KEY = 2**64 - 2
 _APART = 1
 
-_Facts = tuple[int, int, str | None, bool, int, int, int, str | None]
-"""Parent, start, class, server side, input, output, counts reported, response id of a member."""
+# A call that was seen in so many traces is no call but an id that is not one.
+_LINKED_TRACES_MAX = 8
+
+_Facts = tuple[int, int, int, str | None, bool, int, int, int, str | None]
+"""Parent, start, end, class, server side, input, output, counts reported, response id."""
+
+
+_CLASS = 3
+_ANSWER = 8
 
 
 @dataclass(slots=True)
@@ -49,6 +56,10 @@ class _Half:
     """The members."""
     traces: dict[int, list[int]] = field(default_factory=dict[int, list[int]])
     """The members of each trace."""
+    answers: dict[str, list[tuple[int, int]]] = field(
+        default_factory=dict[str, list[tuple[int, int]]]
+    )
+    """Trace and key of the members with each response id."""
     decided: dict[int, tuple[Role, Reason]] = field(default_factory=dict[int, tuple[Role, Reason]])
     seen: set[int] = field(default_factory=set[int])
     """Members whose row was given its role: the same span that comes again is a duplicate."""
@@ -73,13 +84,19 @@ class TraceMemory:
         young.parents.update(zip(_plain(batch.keys), _tagged_parents(batch), strict=True))
         rows = np.flatnonzero(_is_member(batch))
         keys = _plain(batch.keys[rows])
-        young.facts.update(zip(keys, _facts(batch, rows), strict=True))
-        traces = young.traces
-        for trace, key in zip(batch.trace_keys[rows].tolist(), keys, strict=True):
+        facts = _facts(batch, rows)
+        young.facts.update(zip(keys, facts, strict=True))
+        traces, answers = young.traces, young.answers
+        for trace, key, fact in zip(batch.trace_keys[rows].tolist(), keys, facts, strict=True):
             if trace in traces:
                 traces[trace].append(key)
             else:
                 traces[trace] = [key]
+            if answer := fact[_ANSWER]:
+                if answer in answers:
+                    answers[answer].append((trace, key))
+                else:
+                    answers[answer] = [(trace, key)]
 
     def attribute(self, batch: SpanBatch) -> SpanBatch:
         """Return a remembered batch with the role of each span, null where it is no member."""
@@ -113,10 +130,12 @@ class TraceMemory:
         return self._young.decided.get(key) or self._old.decided.get(key)
 
     def _decide(self, trace: int) -> None:
-        """Decide what is open in a trace."""
+        """Decide what is open in a trace, and in those that report one of its calls, too."""
         keys = self._members_of(trace)
         if all(self._role(key) for key in keys):
             return
+        if linked := self._linked(trace, keys):
+            keys = list(dict.fromkeys([*keys, *linked]))
         lines = {key: self._line(key) for key in keys}
         if self._is_simple(keys, lines):
             self._young.decided.update(dict.fromkeys(keys, _ALONE))
@@ -136,13 +155,45 @@ class TraceMemory:
         # A span that was sent again is there twice.
         return together if len(together) < 2 else list(dict.fromkeys(together))
 
+    def _linked(self, trace: int, keys: Sequence[int]) -> list[int]:
+        """Return the members of other traces in which a call of this one was seen again.
+
+        Instrumentations that lose the context start a trace of their own for the same call. Some
+        servers number their answers from 1, so the same id alone does not make the same call.
+        """
+        found: list[int] = []
+        traces, open_keys = [trace], list(keys)
+        while open_keys and len(traces) < _LINKED_TRACES_MAX:
+            key = open_keys.pop()
+            answer = self._facts_of(key)[_ANSWER]
+            for other_trace, other in self._with_answer(answer) if answer else ():
+                if other_trace not in traces and self._is_same_call(key, other):
+                    traces.append(other_trace)
+                    members = self._members_of(other_trace)
+                    found += members
+                    open_keys += members
+        return found
+
+    def _with_answer(self, answer: str) -> list[tuple[int, int]]:
+        return [*self._old.answers.get(answer, ()), *self._young.answers.get(answer, ())]
+
+    def _is_same_call(self, one: int, other: int) -> bool:
+        """Say whether two spans with one response id overlap in time and do not disagree."""
+        _, start, end, _, _, asked, answered, _, _ = self._facts_of(one)
+        _, other_start, other_end, _, _, other_asked, other_answered, _, _ = self._facts_of(other)
+        overlap = start <= other_end and other_start <= end
+        agree = asked == other_asked or min(asked, other_asked) < 0
+        return (
+            overlap and agree and (answered == other_answered or min(answered, other_answered) < 0)
+        )
+
     def _is_simple(self, keys: Sequence[int], lines: dict[int, list[tuple[int, bool]]]) -> bool:
         """Say whether all members are calls that have nothing to do with each other."""
         answers: set[str] = set()
         for key in keys:
             facts = self._facts_of(key)
-            answer = facts[7]
-            if lines[key] or facts[2] != CALL or (answer and answer in answers):
+            answer = facts[_ANSWER]
+            if lines[key] or facts[_CLASS] != CALL or (answer and answer in answers):
                 return False
             if answer:
                 answers.add(answer)
@@ -152,7 +203,8 @@ class TraceMemory:
         return self._young.facts.get(key) or self._old.facts[key]
 
     def _member(self, key: int) -> Member:
-        parent, start, span_class, server, asked, answered, detail, answer = self._facts_of(key)
+        facts = self._facts_of(key)
+        parent, start, _, span_class, server, asked, answered, detail, answer = facts
         role, reason = self._role(key) or (None, None)
         return Member(
             key=key,
@@ -224,6 +276,7 @@ def _facts(batch: SpanBatch, rows: NDArray[np.intp]) -> list[_Facts]:
     columns = (
         _plain(batch.parent_keys[rows]),
         batch.start_ns[rows].tolist(),
+        (batch.start_ns + batch.duration_ns)[rows].tolist(),
         batch["SpanClass"].take(chosen).to_pylist(),
         holds(batch["SpanKind"], "Server")[rows].tolist(),
         _totals(batch, rows, output=False),

@@ -66,6 +66,9 @@ class Normaliser:
             http_status=finder.text("http_status", self._conventions.sources["http_status"]),
             exception_type=exception,
             status_message=batch["StatusMessage"],
+            exception_message=finder.text(
+                "exception_message", self._conventions.sources["exception_message"]
+            ),
             finish_reason=texts["FinishReason"],
         )
         columns["Outcome"] = outcomes(endings)
@@ -128,10 +131,12 @@ class Normaliser:
         )
 
     def _is_content(self, key: str) -> bool:
+        every = self._conventions.all
+        if any(key in c.content_keys for c in every):
+            return True
         # A prefix may take in a key that holds another field: gen_ai.prompt.version.
         return key not in self._plain_keys and any(
-            key in c.content_keys or key.startswith(c.content_prefixes or ("\0",))
-            for c in self._conventions.all
+            key.startswith(c.content_prefixes or ("\0",)) for c in every
         )
 
 

@@ -102,7 +102,13 @@ _FINISH_REASONS: dict[str, str] = {
 _CLASS_IN_MESSAGE = (
     r"^(?P<found>[A-Za-z_][A-Za-z0-9_.]{0,150}(?:Error|Exception|Timeout))(?:[:( ]|$)"
 )
-_STATUS_IN_MESSAGE = r"(?i)\b(?:error code|status code|status|http)\W{0,3}(?P<found>[45][0-9]{2})\b"
+# `429 RESOURCE_EXHAUSTED`, perhaps behind the exception's class, as Google's SDK words it.
+_STATUS_IN_MESSAGE = (
+    r"(?i)(?:\b(?:error code|status code|status|http)\W{0,3}|^(?:[a-z_.]{1,80}: )?)"
+    r"(?P<found>[45][0-9]{2})\b"
+)
+# The AI SDK for JavaScript passes on nothing but the provider's own sentence.
+_LIMIT_IN_MESSAGE = r"(?i)^(?P<found>rate limit|too many requests)"
 
 
 def of_error_name(name: str) -> str | None:
@@ -138,6 +144,7 @@ class Endings:
     http_status: pa.Array
     exception_type: pa.Array
     status_message: pa.Array
+    exception_message: pa.Array
     finish_reason: pa.Array
 
 
@@ -154,6 +161,7 @@ def outcomes(endings: Endings) -> pa.DictionaryArray:
         ):
             _fill(codes, codes < 0, column, judge)
         _fill_from_messages(codes, endings.status_message)
+        _fill_from_messages(codes, endings.exception_message)
         codes[codes < 0] = OUTCOMES.index("other")
     return words(np.where(endings.classed, codes, -1).astype(np.int32), OUTCOMES)
 
@@ -178,6 +186,7 @@ def _fill_from_messages(codes: NDArray[np.int32], messages: pa.Array) -> None:
     for pattern, judge in (
         (_STATUS_IN_MESSAGE, of_http_status),
         (_CLASS_IN_MESSAGE, of_error_name),
+        (_LIMIT_IN_MESSAGE, lambda _: "rate_limited"),
     ):
         found = pc.extract_regex(texts, pattern=pattern)
         _fill(own, own < 0, pc.struct_field(found, "found"), judge)

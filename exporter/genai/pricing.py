@@ -18,6 +18,7 @@ import pyarrow as pa
 from exporter.genai.fields import CALL
 from exporter.genai.money import Nano, money, nano_dollars
 from exporter.genai.prices import Listing, PriceBook, Rate, RateCard
+from exporter.genai.transforms import providers
 from exporter.spans.arrow import holds, known, pc, words
 from exporter.spans.batch import Bools, Ints, SpanBatch
 from exporter.spans.schema import COST_COLUMNS, NANOSECONDS, TOKEN_KINDS
@@ -105,7 +106,7 @@ class Pricer:
         counted = priced & ~given
         return batch.with_columns(
             _cost_columns(batch, costs, counted, given, reason)
-            | _card_columns(models, cards, card_of_span, counted)
+            | _card_columns(batch["Provider"], models, cards, card_of_span, counted)
         )
 
     def _given(self, batch: SpanBatch, priced: Bools) -> Bools:
@@ -329,14 +330,29 @@ def _cost_columns(
     return columns
 
 
+def _provider_of(card: RateCard) -> str | None:
+    """Return OpenTelemetry's name of the provider whose entry a card is."""
+    lister = card.price_id.partition(":")[0]
+    named = {known.prices: known.name for known in reversed(list(providers().values()))}
+    return None if lister == "*" else named.get(lister, lister)
+
+
 def _card_columns(
-    models: pa.DictionaryArray, cards: list[RateCard], card_of_span: Ints, priced: Bools
+    sent: pa.DictionaryArray,
+    models: pa.DictionaryArray,
+    cards: list[RateCard],
+    card_of_span: Ints,
+    priced: Bools,
 ) -> dict[str, pa.Array]:
     listed = pa.array([card.model or None for card in cards], pa.string())
     with_card = pa.array(card_of_span, mask=card_of_span < 0)
     used = pa.array(card_of_span, mask=~priced | (card_of_span < 0))
     model = pc.coalesce(listed.take(with_card), models.cast(pa.string()))
+    makers = pa.array([_provider_of(card) for card in cards], pa.string())
+    provider = pc.coalesce(sent.cast(pa.string()), makers.take(with_card))
     return {
+        # Who answers is not known where only the model is named: then the list's own provider.
+        "Provider": provider.dictionary_encode(),
         "Model": model.dictionary_encode(),
         "PriceId": pa.array([c.price_id for c in cards], pa.string())
         .take(used)

@@ -50,7 +50,8 @@ def disjoint(usage: Usage) -> dict[str, Counts]:
     write = reported["cache_write_tokens"]
     write_1h = reported["cache_write_1h_tokens"]
     cached = _zero(read) + _zero(write) + _zero(write_1h)
-    reasoning = _zero(reported["reasoning_tokens"])
+    reasoning_given = _reasoning(usage)
+    reasoning = _zero(reasoning_given)
     into, out = _includes(usage, cached, reasoning)
     output = _whole(reported["output_tokens"], reasoning, ~out)
     all_input = _whole(reported["input_tokens"], cached, ~into)
@@ -65,11 +66,21 @@ def disjoint(usage: Usage) -> dict[str, Counts]:
     }
     kinds["input"] = left.rest()
     left = _Remainder(output)
-    kinds["reasoning"] = left.take(reported["reasoning_tokens"])
+    kinds["reasoning"] = left.take(reasoning_given)
     kinds["output_audio"] = left.take(reported["output_audio_tokens"])
     kinds["output_image"] = left.take(reported["output_image_tokens"])
     kinds["output"] = left.rest()
     return kinds
+
+
+def _reasoning(usage: Usage) -> Counts:
+    """Return reasoning tokens; where they are left out, what a total has beyond the others."""
+    reported = usage.reported
+    given, total = reported["reasoning_tokens"], reported["total_tokens"]
+    rest = total - _zero(reported["input_tokens"]) - _zero(reported["output_tokens"])
+    left_out = usage.firm & ~usage.output_includes_reasoning
+    derived = left_out & (given < 0) & (total >= 0) & (rest > 0)
+    return np.where(derived, rest, given)
 
 
 # Whether input includes cached tokens and output includes reasoning, the likeliest first.

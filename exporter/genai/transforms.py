@@ -37,12 +37,18 @@ def providers() -> dict[str, Provider]:
     return known
 
 
+# Names of frameworks that stand where a provider's name should: who answers is not known then.
+_FRAMEWORKS = frozenset({"strands-agents", "langchain", "llamaindex", "llama_index", "crewai"})
+
+
 def provider(value: str) -> str | None:
     """Return OpenTelemetry's name of a provider; a name that nobody knows stays, in lower case.
 
     A suffix for the API (`openai.chat`, `anthropic.messages`) is dropped.
     """
     name = value.strip().lower().replace(" ", "_")
+    if name in _FRAMEWORKS:
+        return None
     known = providers()
     if name in known:
         return known[name].name
@@ -93,11 +99,30 @@ def provider_before_slash(value: str) -> str | None:
 
 
 TransformName = Literal[
-    "provider", "provider_before_slash", "first_item", "json_text", "model", "after_slash"
+    "answer_id",
+    "provider",
+    "provider_before_slash",
+    "first_item",
+    "json_text",
+    "model",
+    "after_slash",
 ]
+# Where a provider's answer is kept as it came, its id stands in it; the other ids in there are
+# those of tools, messages and classes.
+_ANSWER_ID = re.compile(r'"id"\s*:\s*"((?:chatcmpl|cmpl|resp|msg|gen)[-_][\w-]{6,64})"')
+_ANSWER_CHARS_MAX = 65_536
+
+
+def answer_id(value: str) -> str | None:
+    """Return the id of a provider's answer out of its JSON text."""
+    found = _ANSWER_ID.search(value[:_ANSWER_CHARS_MAX])
+    return found[1] if found else None
+
+
 TRANSFORMS: dict[TransformName, Callable[[str], str | None]] = {
     "provider": provider,
     "provider_before_slash": provider_before_slash,
+    "answer_id": answer_id,
     "first_item": first_item,
     "json_text": json_text,
     "model": model,

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
+
+from genai_prices import Usage, calc_price
 
 from exporter.genai.convention import load
 from exporter.genai.memory import TraceMemory
@@ -22,6 +26,8 @@ _AGES = 100 * 365 * 86_400 * 10**9
 _DECODER = Decoder(SpanLimits(end_before_start_max_ns=10**9, age_max_ns=_AGES, future_max_ns=10**9))
 _NORMALISE = Normaliser(load())
 _PRICE = Pricer(PriceBook())
+# When the captures' spans begin.
+_AT = datetime(2026, 11, 2, tzinfo=UTC)
 _NOW_NS = 2_000_000_000 * 10**9
 
 KINDS = {
@@ -91,7 +97,8 @@ def totals(calls: list[dict[str, Any]]) -> Counter[str]:
 
 def differences(name: str) -> list[str]:
     """Return in what the product differs from the truth, a line each."""
-    truth, seen = expectation(name), counted(processed(name))
+    truth, batch = expectation(name), processed(name)
+    seen = counted(batch)
     calls: list[dict[str, Any]] = truth["by_call"]
     found: list[str] = []
     if len(seen) != truth["calls"]:
@@ -102,7 +109,74 @@ def differences(name: str) -> list[str]:
         for kind in KINDS
         if got[kind] != expected[kind]
     ]
-    failed = [sum(c["status"] == "error" for c in some) for some in (seen, calls)]
-    if failed[0] != failed[1]:
-        found.append(f"errors: {failed[0]} counted, {failed[1]} made")
+    found += _fields(calls, seen) + _content(truth, batch)
+    if not found and abs(_cost(batch) - _list_price(calls)) > Decimal("1e-8"):
+        found.append(f"cost: {_cost(batch)} counted, {_list_price(calls)} billed")
     return found
+
+
+def _fields(calls: list[dict[str, Any]], seen: list[dict[str, Any]]) -> list[str]:
+    """Compare what the calls are, each field over all of them."""
+    pairs = {
+        "outcomes": ([c["error_type"] or "ok" for c in calls], [_ending(c) for c in seen]),
+        "providers": ([c["provider"] for c in calls], [c["provider"] for c in seen]),
+        "operations": (
+            [c["operation"] for c in calls],
+            # Google's word for a chat.
+            [str(c["operation"]).replace("generate_content", "chat") for c in seen],
+        ),
+        "first tokens": ([c["has_ttft"] for c in calls], [c["has_ttft"] for c in seen]),
+    }
+    return [
+        f"{field}: {_shown(got)} counted, {_shown(made)} made"
+        for field, (made, got) in pairs.items()
+        if Counter(made) != Counter(got)
+    ]
+
+
+def _ending(call: dict[str, Any]) -> str:
+    # An answer that was cut is a success for the provider.
+    return "ok" if call["status"] == "ok" else call["outcome"]
+
+
+def _shown(values: list[Any]) -> str:
+    return ", ".join(
+        f"{count} x {value}" for value, count in sorted(Counter(map(str, values)).items())
+    )
+
+
+def _content(truth: dict[str, Any], batch: SpanBatch) -> list[str]:
+    wanted = truth.get("content") or {}
+    places = {"input_contains": ("Input", "System"), "output_contains": ("Output",)}
+    return [
+        f"{name.partition('_')[0]}: not found in the content"
+        for name, columns in places.items()
+        if wanted.get(name)
+        and not any(wanted[name] in (t or "") for c in columns for t in batch[c].to_pylist())
+    ]
+
+
+def _cost(batch: SpanBatch) -> Decimal:
+    own = zip(batch["UsageRole"].to_pylist(), batch["CostUsd"].to_pylist(), strict=True)
+    return sum((cost for role, cost in own if role == "own" and cost), Decimal(0))
+
+
+def _list_price(calls: list[dict[str, Any]]) -> Decimal:
+    """Return what the price list's own program makes of the bill."""
+    total = Decimal(0)
+    for call in calls:
+        usage = Usage(
+            input_tokens=call["input"] + call["cache_read"] + call["cache_write"],
+            cache_read_tokens=call["cache_read"],
+            cache_write_tokens=call["cache_write"],
+            output_tokens=call["output"] + call["reasoning"],
+        )
+        if call["status"] == "ok":
+            provider = {"gcp.gemini": "google", "aws.bedrock": "aws"}.get(
+                call["provider"], call["provider"]
+            )
+            model = call["response_model"] or call["request_model"]
+            total += calc_price(
+                usage, model, provider_id=provider, genai_request_timestamp=_AT
+            ).total_price
+    return total

@@ -1140,3 +1140,12 @@ def test_an_own_convention_is_one_file() -> None:
     got = row(batch)
     assert (got["Convention"], got["SpanClass"], got["TokensInput"]) == ("n", "call", 5)
     assert batch.content is not None
+
+
+def test_a_key_that_also_tells_an_id_stays_content() -> None:
+    answer = '{"id":"chatcmpl-123456","choices":[]}'
+    batch = normalise(span({"openinference.span.kind": "LLM", "output.value": answer}))
+    assert batch["ResponseId"].to_pylist() == ["chatcmpl-123456"]
+    assert "output.value" not in [batch.attributes.key_names[c] for c in batch.attributes.codes]
+    assert batch.content is not None
+    assert batch.content.text.to_pylist() == [answer]
