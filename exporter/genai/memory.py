@@ -93,10 +93,12 @@ class TraceMemory:
             else:
                 traces[trace] = [key]
             if answer := fact[_ANSWER]:
-                if answer in answers:
-                    answers[answer].append((trace, key))
-                else:
+                if (known_as := answers.get(answer)) is None:
                     answers[answer] = [(trace, key)]
+                else:
+                    # Only the newest: a server may give every answer the same id.
+                    known_as.append((trace, key))
+                    del known_as[:-_LINKED_TRACES_MAX]
 
     def attribute(self, batch: SpanBatch) -> SpanBatch:
         """Return a remembered batch with the role of each span, null where it is no member."""
