@@ -152,7 +152,7 @@ def _lines(trace: TraceExplanation) -> Iterator[Text]:
         yield Text(f"\n{indent}{_clean(_title(span))}", "bold" if span.is_counted else "")
         for name, text in _facts(span):
             style = "yellow" if name == "stored otherwise" else ""
-            yield Text(f"{indent}  {name:<16}  {_clean(text)}", style)
+            yield Text(f"{indent}  {name:<18}  {_clean(text)}", style)
 
 
 def _by_parent(spans: list[SpanExplanation]) -> Iterator[tuple[SpanExplanation, int]]:

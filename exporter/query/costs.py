@@ -137,7 +137,7 @@ def _because(row: Row, setting: CostSource, *, charged: bool) -> str:
     if row["CacheHit"] and source == "computed":
         return "a gateway answered from its own cache, which costs nothing"
     if not source:
-        return "there is nothing to price"
+        return "it reports no usage, so there is nothing to price"
     if reported is None:
         return "the sender reports no cost"
     theirs = "a gateway's charge" if charged else "an estimate by an SDK"

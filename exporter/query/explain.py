@@ -195,7 +195,9 @@ class Explainer:
                 if source.source.key is not None and not self._is_there(decoded, source.source):
                     continue
                 for n, value in _alone(finder, name, source):
-                    raw = texts[n].get(source.source.key or "", value)
+                    # What a path leads into may be content: only what it leads to is shown.
+                    shown = source.source.path or source.source.event
+                    raw = value if shown else texts[n].get(source.source.key or "", value)
                     found[n].append(
                         Evidence(
                             field=name,
@@ -290,6 +292,11 @@ def _readings(reading: TokenReading, row: Row, evidence: Sequence[Evidence]) -> 
             convention=next(used, row["Convention"]),
         )
         yield Reading(total=total, parts=parts, included=included, rule=rule.value, because=because)
+
+
+def _adds_up(row: Row) -> bool:
+    total = dict(row["ReportedUsage"]).get("total_tokens")
+    return total is not None and total == sum(row[k.column] or 0 for k in TOKEN_KINDS)
 
 
 # What is stored -----------------------------------------------------------------------------------

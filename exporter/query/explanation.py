@@ -23,7 +23,7 @@ class Evidence(_Record):
     field: str
     convention: str
     place: str = Field(description="Attribute, event, resource attribute or span name.")
-    raw: str = Field(description="What stands there, cut to 200 characters.")
+    raw: str = Field(description="What stands there, cut; of JSON only the member.")
     value: str = Field(description="What it is read as.")
     used: bool
 
