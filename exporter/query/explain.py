@@ -17,10 +17,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from exporter.genai.convention import Conventions, FieldSource, Source
+from exporter.genai.convention import Conventions
 from exporter.genai.detect import Detector
-from exporter.genai.fields import CONTENT_FIELDS, COUNT_FIELDS, MONEY_FIELDS
-from exporter.genai.find import Finder
+from exporter.genai.fields import CONTENT_FIELDS
 from exporter.genai.memory import TraceMemory
 from exporter.genai.normalise import Normaliser
 from exporter.genai.prices import PriceBook
@@ -28,6 +27,7 @@ from exporter.genai.pricing import CostSource, Pricer
 from exporter.genai.tokens import Reading as TokenReading
 from exporter.genai.tokens import Rule, readings
 from exporter.query.costs import cost_of
+from exporter.query.evidence import evidence
 from exporter.query.explanation import (
     Difference,
     Evidence,
@@ -36,7 +36,7 @@ from exporter.query.explanation import (
     TraceExplanation,
 )
 from exporter.query.stored import CONTENT_ATTRIBUTES, as_rows, rebuild
-from exporter.spans.batch import Attributes, SpanBatch
+from exporter.spans.batch import SpanBatch
 from exporter.spans.decode import Decoder, SpanLimits
 from exporter.spans.rows import rows as rows_of
 from exporter.spans.schema import COST_COLUMNS, SPAN_COLUMNS, SPANS_TABLE, TOKEN_KINDS
@@ -46,14 +46,8 @@ _ANY_TIME = 2**61
 _LIMITS = SpanLimits(
     end_before_start_max_ns=_ANY_TIME, age_max_ns=_ANY_TIME, future_max_ns=_ANY_TIME
 )
-_RAW_CHARS_MAX = 200
 _NOTHING = Decimal(0)
 
-_TEXT_EVIDENCE = (
-    *("operation", "provider", "request_model", "response_model", "service_tier"),
-    *("response_id", "error_type", "cache_hit"),
-)
-_NUMBER_EVIDENCE = (*COUNT_FIELDS, *MONEY_FIELDS)
 _COMPARED = (
     *("Convention", "SpanClass", "Operation", "Provider", "RequestModel", "ResponseModel", "Model"),
     *("ServiceTier", "CacheHit", "Status", "UsageRole", "UsageSource"),
@@ -138,11 +132,11 @@ class Explainer:
             today=as_rows(rows_of(priced).tables[SPANS_TABLE]),
             roles=roles,
             readings=readings(self._normalise.usage(decoded)),
-            evidence=self._evidence(decoded),
+            evidence=evidence(decoded, self._detect(decoded), self._conventions),
         )
 
     def _span(self, stages: _Stages, n: int) -> SpanExplanation:
-        row, evidence = stages.today[n], stages.evidence[n]
+        row, found = stages.today[n], stages.evidence[n]
         has_role = bool(row["UsageRole"])
         twice = row["UsageRole"] == "duplicate" and stages.comes_again(n)
         return SpanExplanation(
@@ -162,10 +156,10 @@ class Explainer:
             request_model=row["RequestModel"] or None,
             response_model=row["ResponseModel"] or None,
             model=row["Model"] or None,
-            evidence=evidence,
+            evidence=found,
             usage_source=row["UsageSource"] or None,
             reported_usage=dict(row["ReportedUsage"]),
-            readings=list(_readings(stages.readings[n], row, evidence)),
+            readings=list(_readings(stages.readings[n], row, found)),
             tokens={k.name: row[k.column] for k in TOKEN_KINDS if row[k.column] is not None},
             usage_role=row["UsageRole"] or None,
             usage_because="the same span came before" if twice else stages.roles[n],
@@ -181,39 +175,6 @@ class Explainer:
             if before != now:
                 note = _LOST if lost and before is not None else None
                 yield Difference(column=column, stored=before, today=now, note=note)
-
-    # Where values come from ---------------------------------------------------------------------
-
-    def _evidence(self, decoded: SpanBatch) -> list[list[Evidence]]:
-        """Return for each span what its sources say, field by field, in the order of sources."""
-        finder = Finder(decoded, self._detect(decoded))
-        texts = _first_texts(decoded.attributes)
-        found: list[list[Evidence]] = [[] for _ in range(len(decoded))]
-        for name in (*_TEXT_EVIDENCE, *_NUMBER_EVIDENCE):
-            used = np.zeros(len(decoded), dtype=np.bool_)
-            for source in self._conventions.sources[name]:
-                if source.source.key is not None and not self._is_there(decoded, source.source):
-                    continue
-                for n, value in _alone(finder, name, source):
-                    # What a path leads into may be content: only what it leads to is shown.
-                    shown = source.source.path or source.source.event
-                    raw = value if shown else texts[n].get(source.source.key or "", value)
-                    found[n].append(
-                        Evidence(
-                            field=name,
-                            convention=self._conventions.all[source.bit].name,
-                            place=_place(source.source),
-                            raw=_cut(raw),
-                            value=_cut(value),
-                            used=not used[n],
-                        )
-                    )
-                    used[n] = True
-        return found
-
-    def _is_there(self, decoded: SpanBatch, source: Source) -> bool:
-        attributes = decoded.attributes if source.event is None else decoded.events.attributes
-        return source.key in attributes.key_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,47 +195,6 @@ class _Stages:
         return bool((keys[:n] == keys[n]).any())
 
 
-def _alone(finder: Finder, name: str, source: FieldSource) -> Iterator[tuple[int, str]]:
-    """Yield the spans in which a source says something, and what."""
-    if name in _NUMBER_EVIDENCE:
-        values, _ = finder.number((source,))
-        for n in np.flatnonzero(np.isfinite(values)).tolist():
-            yield n, f"{values[n]:.17g}" if name in COUNT_FIELDS else repr(float(values[n]))
-    else:
-        for n, value in enumerate(finder.text(name, (source,)).to_pylist()):
-            if value is not None:
-                yield n, value
-
-
-def _first_texts(attributes: Attributes) -> list[dict[str, str]]:
-    """Return each owner's values by key; of a key that occurs twice the first."""
-    found: list[dict[str, str]] = [{} for _ in range(len(attributes))]
-    entries = zip(
-        attributes.owners.tolist(),
-        attributes.codes.tolist(),
-        attributes.text.to_pylist(),
-        strict=True,
-    )
-    for owner, code, text in entries:
-        if text:
-            found[owner].setdefault(attributes.key_names[code], text)
-    return found
-
-
-def _place(source: Source) -> str:
-    if source.resource is not None:
-        return f"resource {source.resource}"
-    if source.span_name is not None:
-        return f"span name {source.span_name}"
-    if source.event is not None:
-        return f"event {source.event}" + (f": {source.key}" if source.key else "")
-    return (source.key or "") + (f" at {' or '.join(source.path)}" if source.path else "")
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _RAW_CHARS_MAX else f"{text[: _RAW_CHARS_MAX - 1]}…"
-
-
 def _readings(reading: TokenReading, row: Row, evidence: Sequence[Evidence]) -> Iterator[Reading]:
     sides = (
         ("input", "cached tokens", reading.input_includes_cache, reading.input_rule),
@@ -291,6 +211,8 @@ def _readings(reading: TokenReading, row: Row, evidence: Sequence[Evidence]) -> 
             sum=dict(row["ReportedUsage"]).get("total_tokens"),
             convention=next(used, row["Convention"]),
         )
+        if rule is Rule.CONVENTION and _adds_up(row):
+            because += ", and the reported total agrees"
         yield Reading(total=total, parts=parts, included=included, rule=rule.value, because=because)
 
 
