@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import socket
 import subprocess
 import sys
+import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from clickhouse.client import Writer, connect, parse_address
+from clickhouse.migrate import Retention, migrate
+from clickhouse.reads import Reader
+from exporter.query.stored import as_rows, rebuild
 from exporter.settings import PREFIX
+from exporter.spans.rows import rows
 from tests.support.clickhouse_http import clickhouse_http_server
-from tests.support.otlp import request
+from tests.support.otlp import ERROR, event, key_values, request
 from tests.support.service import (
     Answer,
     Service,
@@ -24,6 +34,7 @@ from tests.support.service import (
     running_service,
     store_url,
 )
+from tests.unit.pipeline import DECODER, NORMALISE, PRICE, chat
 
 TRACE = f"{1:032x}"
 GENKIT = {
@@ -169,6 +180,36 @@ def test_the_command_reads_an_engine_that_nobody_uses(tmp_path: Path) -> None:
     shown = explain(TRACE, api_port=free_port(), clickhouse_url=service.clickhouse_url)
     assert shown.returncode == 0, shown.stderr
     assert "$0.0004, computed" in shown.stdout
+
+
+def test_the_store_gives_back_what_was_sent(tmp_path: Path) -> None:
+    """Every kind of value, through a real table."""
+    values = {"s": "ü\n", "i": -(2**63), "d": 0.1, "n": math.inf, "b": True, "y": b"\x00\xff"}
+    values |= {"none": None, "list": [1, 1.0, "1", [True]], "map": {"k": {"m": 2**53 + 1}}}
+    now_ns = time.time_ns()
+    link = Span.Link(trace_id=b"\1" * 16, span_id=b"\2" * 8, flags=7, attributes=key_values(values))
+    sent = chat(
+        values,
+        start_ns=now_ns,
+        events=[event("e", values, at_ns=now_ns + 1), event("f", at_ns=now_ns + 2)],
+        links=[link],
+        status=ERROR,
+        flags=257,
+        trace_state="a=b",
+        dropped_events_count=3,
+    )
+    payload = request(sent, resource={"service.name": "shop", **values}, scope="lib")
+    batch, _ = DECODER.decode([payload], now_ns)
+    with clickhouse_http_server(tmp_path / "engine") as server:
+        address = parse_address(store_url(server))
+        migrate(address, Retention(spans_days=30, content_days=7, minutes_days=14, hours_days=400))
+        with closing(connect(address)) as client:
+            for table, content in rows(PRICE(NORMALISE(batch))).tables.items():
+                Writer(client).insert_arrow(table, content, {})
+            found = Reader(client).trace(TRACE)
+            assert Reader(client).trace("f" * 32) is None
+    assert found is not None
+    assert rebuild(as_rows(found)).request == ExportTraceServiceRequest.FromString(payload)
 
 
 def test_an_id_that_is_none_is_refused_before_anything_is_asked() -> None:
