@@ -18,9 +18,15 @@ import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
 from clickhouse.client import typed_errors
-from exporter.errors import ConfigurationError
+from exporter.errors import ConfigurationError, TooLargeError
 from exporter.spans.batch import Attributes, Children, SpanBatch
-from exporter.spans.schema import COST_COLUMNS, NANOSECONDS, SPAN_COLUMNS, TOKEN_KINDS
+from exporter.spans.schema import (
+    ARROW_TYPES,
+    COST_COLUMNS,
+    NANOSECONDS,
+    SPAN_COLUMNS,
+    TOKEN_KINDS,
+)
 
 _TIME_MAX_S = 120
 _MINUTES_MAX = 60 * 24 * 3660
@@ -28,6 +34,9 @@ _MINUTES_MAX = 60 * 24 * 3660
 _WINDOW_CALLS = 100_000
 _CALLS_MAX = 20_000_000
 _MINUTE_NS = 60 * NANOSECONDS
+# A person waits for a trace, and all of it is held in memory.
+_TRACE_TIME_MAX_S = 20
+_TRACE_SPANS_MAX = 20_000
 
 _COLUMNS = {column.name: column for column in SPAN_COLUMNS}
 # What a price depends on, besides the start and the reported cost. The last two may be missing.
@@ -143,6 +152,35 @@ class Reader:
         _whole(table.num_rows, _CALLS_MAX)
         return _batch(table.combine_chunks())
 
+    def trace(self, trace_id: str, content_keys: Sequence[str] = ()) -> pa.Table | None:
+        """Return the rows of a trace in order of time, None when there are none.
+
+        Besides the declared columns: ContentAttributes and ContentAttributeTypes, with the names
+        of all content attributes but the values of `content_keys` only. Raise TooLargeError.
+        """
+        settings = {"max_execution_time": _TRACE_TIME_MAX_S}
+        found = self._rows(_sql("trace_range"), {"trace_id": trace_id, "limit": 1})
+        if not found:
+            return None
+        (start_s, end_s) = found[0]
+        names = ", ".join(f"s.`{column.name}` AS `{column.name}`" for column in SPAN_COLUMNS)
+        parameters = {
+            "trace_id": trace_id,
+            "start_ns": start_s * NANOSECONDS,
+            "end_ns": (end_s + 1) * NANOSECONDS,
+            "content_keys": list(content_keys),
+            "limit": _TRACE_SPANS_MAX + 1,
+        }
+        with typed_errors():
+            table: pa.Table = self._client.query_arrow(
+                _sql("trace_by_id").replace("/* columns */", names),
+                parameters=parameters,
+                settings=settings,
+            )
+        if table.num_rows > _TRACE_SPANS_MAX:
+            raise TooLargeError(f"the trace has more than {_TRACE_SPANS_MAX} spans")
+        return _declared(table) if table.num_rows else None
+
     def _rows(self, sql: str, parameters: Mapping[str, Any]) -> Sequence[Any]:
         with typed_errors():
             rows = self._client.query(
@@ -210,6 +248,15 @@ def _columns(table: pa.Table) -> Iterator[tuple[str, pa.Array]]:
             yield name, column.cast(pa.string())
         else:
             yield name, column.cast(pa.bool_())
+
+
+def _declared(table: pa.Table) -> pa.Table:
+    """Return the columns in their declared types."""
+    content = ARROW_TYPES["Map(LowCardinality(String), String)"]
+    kinds = {name: column.arrow for name, column in _COLUMNS.items()}
+    return pa.table(
+        {name: _single(table[name]).cast(kinds.get(name, content)) for name in table.column_names}
+    )
 
 
 def _single(column: pa.ChunkedArray) -> pa.Array:

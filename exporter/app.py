@@ -13,12 +13,15 @@ from collections.abc import Callable, Generator
 from typing import IO
 
 import uvicorn
+from clickhouse_connect.driver.client import Client
 from fastapi import FastAPI
 
 from clickhouse.client import Address, Writer, claim, connect, parse_address
 from clickhouse.migrate import Retention, migrate
+from clickhouse.reads import Reader
 from clickhouse.store import Insert, Store, StoreLimits
 from exporter import __version__
+from exporter.api.explain import explain_router
 from exporter.api.health import health_router
 from exporter.api.metrics import metrics_app
 from exporter.endpoints import Endpoints
@@ -35,6 +38,8 @@ from exporter.hold import Hold
 from exporter.metrics.exposition import WorkloadCollector
 from exporter.metrics.observe import Observer
 from exporter.pipeline import Pipeline
+from exporter.query.explain import Explainer
+from exporter.query.explanation import TraceExplanation
 from exporter.queue import MemoryQueue
 from exporter.receive.admission import Admission, RequestLimits
 from exporter.receive.grpc import otlp_grpc_server
@@ -75,6 +80,10 @@ class App:
         limits = ContentLimits(text_chars_max=settings.content_max_chars)
         estimator = _estimator(settings)
         overrides = load_overrides(settings.prices_file) if settings.prices_file else ()
+        self._questions = _Questions(
+            self._database,
+            Explainer(load_conventions(), PriceBook(overrides), settings.cost_source),
+        )
         self._hold = Hold(seconds=settings.hold_s, max_spans=settings.hold_max_spans)
         memory = TraceMemory(
             max_spans=settings.trace_memory_max_spans, max_age_s=settings.trace_memory_max_age_s
@@ -193,6 +202,7 @@ class App:
     def _api(self) -> FastAPI:
         app = FastAPI(title="LLM Observatory", version=__version__)
         app.include_router(health_router(self._problems))
+        app.include_router(explain_router(self._questions.explain))
         return app
 
     def _problems(self) -> list[str]:
@@ -257,12 +267,38 @@ class _Database:
         self._migrate()
         return Writer(connect(self._address, timeout_s=self._timeout_s))
 
+    def reader(self) -> Client:
+        """Return a client for questions."""
+        self._migrate()
+        return connect(self._address, timeout_s=self._timeout_s)
+
     def _migrate(self) -> None:
         with self._turn:
             if not self._migrated:
                 migrate(self._address, self._retention)
                 self._migrated = True
                 self.problem = ""
+
+
+class _Questions:
+    """Answers what people ask, one question at a time, with a client of its own."""
+
+    def __init__(self, database: _Database, explainer: Explainer) -> None:
+        self._database = database
+        self._explainer = explainer
+        self._client: Client | None = None
+        self._turn = threading.Lock()
+
+    def explain(self, trace_id: str) -> TraceExplanation | None:
+        """Return the explanation of a trace, None when it is not stored."""
+        with self._turn:
+            try:
+                self._client = self._client or self._database.reader()
+                table = Reader(self._client).trace(trace_id, self._explainer.content_keys)
+            except StoreUnavailableError:
+                self._client = None
+                raise
+            return None if table is None else self._explainer(table)
 
 
 class _HttpServer:

@@ -15,6 +15,7 @@ from exporter import __version__
 from exporter.demo.cli import demo_command
 from exporter.endpoints import Endpoints
 from exporter.errors import ConfigurationError
+from exporter.explain_cli import explain
 from exporter.prices_cli import app as prices
 from exporter.settings import CONFIG_VARIABLE, PREFIX, Settings, load
 from exporter.tokens_cli import tokenizers
@@ -69,6 +70,7 @@ def serve(
 
 
 app.command("demo")(demo_command)
+app.command("explain")(explain)
 app.add_typer(prices, name="prices")
 app.add_typer(tokenizers, name="tokenizers")
 

@@ -72,10 +72,7 @@ class Normaliser:
             finish_reason=texts["FinishReason"],
         )
         columns["Outcome"] = outcomes(endings)
-        found = {name: finder.count(self._conventions.sources[name]) for name in COUNT_FIELDS}
-        reported = {name: counts for name, (counts, _) in found.items()}
-        origins = {name: origin for name, (_, origin) in found.items()}
-        usage = Usage(reported, *self._inclusive(batch, flags, origins))
+        usage = self._usage(batch, flags, finder)
         columns |= _token_columns(usage, columns["SpanClass"])
         ttft, tpot = _times(finder, self._conventions, batch.duration_ns, usage)
         columns |= {"TimeToFirstToken": ttft, "TimePerOutputToken": tpot}
@@ -83,6 +80,17 @@ class Normaliser:
         columns["CacheHit"] = pa.array(holds(cached, "true"), mask=~known(cached))
         columns["ReportedCostUsd"] = finder.money(self._conventions.sources["reported_cost"])
         return self._set_content_apart(batch).with_columns(columns)
+
+    def usage(self, batch: SpanBatch) -> Usage:
+        """Return what the token counts of a decoded batch are made of, for `explain`."""
+        flags = self._detect(batch)
+        return self._usage(batch, flags, Finder(batch, flags))
+
+    def _usage(self, batch: SpanBatch, flags: Flags, finder: Finder) -> Usage:
+        found = {name: finder.count(self._conventions.sources[name]) for name in COUNT_FIELDS}
+        reported = {name: counts for name, (counts, _) in found.items()}
+        origins = {name: origin for name, (_, origin) in found.items()}
+        return Usage(reported, *self._inclusive(batch, flags, origins))
 
     def _inclusive(
         self, batch: SpanBatch, flags: Flags, origins: Mapping[str, Ints]
@@ -121,7 +129,7 @@ class Normaliser:
         """Return the batch with its content attributes moved to their own place."""
         attributes = batch.attributes
         is_content = np.array(
-            [self._is_content(key) for key in attributes.key_names], dtype=np.bool_
+            [self.is_content(key) for key in attributes.key_names], dtype=np.bool_
         )
         if not is_content.any():
             return replace(batch, content=None)
@@ -130,7 +138,8 @@ class Normaliser:
             batch, attributes=attributes.select(~marked), content=attributes.select(marked)
         )
 
-    def _is_content(self, key: str) -> bool:
+    def is_content(self, key: str) -> bool:
+        """Return whether attributes of this name are set apart."""
         every = self._conventions.all
         if any(key in c.content_keys for c in every):
             return True

@@ -49,9 +49,7 @@ def disjoint(usage: Usage) -> dict[str, Counts]:
     read = reported["cache_read_tokens"]
     write = reported["cache_write_tokens"]
     write_1h = reported["cache_write_1h_tokens"]
-    cached = _zero(read) + _zero(write) + _zero(write_1h)
-    reasoning_given = _reasoning(usage)
-    reasoning = _zero(reasoning_given)
+    cached, reasoning = _parts(usage)
     into, out = _includes(usage, cached, reasoning)
     output = _whole(reported["output_tokens"], reasoning, ~out)
     all_input = _whole(reported["input_tokens"], cached, ~into)
@@ -66,25 +64,24 @@ def disjoint(usage: Usage) -> dict[str, Counts]:
     }
     kinds["input"] = left.rest()
     left = _Remainder(output)
-    kinds["reasoning"] = left.take(reasoning_given)
+    kinds["reasoning"] = left.take(_reasoning(usage))
     kinds["output_audio"] = left.take(reported["output_audio_tokens"])
     kinds["output_image"] = left.take(reported["output_image_tokens"])
     kinds["output"] = left.rest()
     return kinds
 
-
-def _reasoning(usage: Usage) -> Counts:
-    """Return reasoning tokens; where they are left out, what a total has beyond the others."""
-    reported = usage.reported
-    given, total = reported["reasoning_tokens"], reported["total_tokens"]
-    rest = total - _zero(reported["input_tokens"]) - _zero(reported["output_tokens"])
-    left_out = usage.firm & ~usage.output_includes_reasoning
-    derived = left_out & (given < 0) & (total >= 0) & (rest > 0)
-    return np.where(derived, rest, given)
+    cached, reasoning = _parts(usage)
 
 
 # Whether input includes cached tokens and output includes reasoning, the likeliest first.
 _READINGS = ((True, True), (False, True), (True, False), (False, False))
+
+
+def _parts(usage: Usage) -> tuple[Counts, Counts]:
+    """Return all cached tokens, and reasoning; 0 where there are none."""
+    names = ("cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens")
+    read, write, write_1h = (_zero(usage.reported[name]) for name in names)
+    return read + write + write_1h, _zero(_reasoning(usage))
 
 
 def _includes(usage: Usage, cached: Counts, reasoning: Counts) -> tuple[Bools, Bools]:

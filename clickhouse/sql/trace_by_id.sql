@@ -1,0 +1,25 @@
+-- The spans of a trace with the names of their content attributes; the text of a content attribute
+-- only where it is asked for. A span that came twice is there twice, the one that counts first.
+SELECT
+    /* columns */,
+    ContentAttributes,
+    ContentAttributeTypes
+FROM otel_traces AS s
+LEFT ANY JOIN
+(
+    SELECT
+        SpanId,
+        mapApply((k, v) -> (k, if(has({content_keys:Array(String)}, k), v, '')), Attributes)
+            AS ContentAttributes,
+        mapFilter((k, v) -> has({content_keys:Array(String)}, k), AttributeTypes)
+            AS ContentAttributeTypes
+    FROM llm_content
+    WHERE TraceId = {trace_id:String}
+        AND Timestamp >= fromUnixTimestamp64Nano({start_ns:Int64})
+        AND Timestamp < fromUnixTimestamp64Nano({end_ns:Int64})
+) AS c USING (SpanId)
+WHERE TraceId = {trace_id:String}
+    AND Timestamp >= fromUnixTimestamp64Nano({start_ns:Int64})
+    AND Timestamp < fromUnixTimestamp64Nano({end_ns:Int64})
+ORDER BY Timestamp, SpanId, UsageRole = 'duplicate'
+LIMIT {limit:UInt64}

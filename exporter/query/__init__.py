@@ -1,0 +1,1 @@
+"""Questions about what is stored: pure functions over rows, whoever reads them."""
