@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +71,55 @@ def disjoint(usage: Usage) -> dict[str, Counts]:
     kinds["output"] = left.rest()
     return kinds
 
+
+class Rule(StrEnum):
+    """Which of the rules above decided."""
+
+    EXCEEDS = "exceeds"
+    SCOPE = "scope"
+    TOTAL = "total"
+    CONVENTION = "convention"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How one span's reported counts were read, for `explain`."""
+
+    input_includes_cache: bool
+    input_rule: Rule | None
+    """None: there are no cached tokens to tell apart."""
+    output_includes_reasoning: bool
+    output_rule: Rule | None
+    """None: there is no reasoning to tell apart."""
+
+
+def readings(usage: Usage) -> list[Reading]:
+    """Return for each span what `disjoint` decided, and by which rule."""
     cached, reasoning = _parts(usage)
+    into, out = _includes(usage, cached, reasoning)
+    whole_in, whole_out = usage.reported["input_tokens"], usage.reported["output_tokens"]
+    columns = (
+        into.tolist(),
+        _rules(whole_in, cached, usage.firm, into != usage.input_includes_cache),
+        out.tolist(),
+        _rules(whole_out, reasoning, usage.firm, out != usage.output_includes_reasoning),
+    )
+    return [Reading(*row) for row in zip(*columns, strict=True)]
+
+
+def _rules(whole: Counts, parts: Counts, firm: Bools, overruled: Bools) -> list[Rule | None]:
+    rows = zip(whole.tolist(), parts.tolist(), firm.tolist(), overruled.tolist(), strict=True)
+    return [_rule(*row) for row in rows]
+
+
+def _rule(whole: int, parts: int, firm: bool, overruled: bool) -> Rule | None:  # noqa: FBT001
+    if not parts:
+        return None
+    if parts > whole:
+        return Rule.EXCEEDS
+    if firm:
+        return Rule.SCOPE
+    return Rule.TOTAL if overruled else Rule.CONVENTION
 
 
 # Whether input includes cached tokens and output includes reasoning, the likeliest first.
@@ -82,6 +131,16 @@ def _parts(usage: Usage) -> tuple[Counts, Counts]:
     names = ("cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens")
     read, write, write_1h = (_zero(usage.reported[name]) for name in names)
     return read + write + write_1h, _zero(_reasoning(usage))
+
+
+def _reasoning(usage: Usage) -> Counts:
+    """Return reasoning tokens; where they are left out, what a total has beyond the others."""
+    reported = usage.reported
+    given, total = reported["reasoning_tokens"], reported["total_tokens"]
+    rest = total - _zero(reported["input_tokens"]) - _zero(reported["output_tokens"])
+    left_out = usage.firm & ~usage.output_includes_reasoning
+    derived = left_out & (given < 0) & (total >= 0) & (rest > 0)
+    return np.where(derived, rest, given)
 
 
 def _includes(usage: Usage, cached: Counts, reasoning: Counts) -> tuple[Bools, Bools]:
