@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import signal
-import socket
 import threading
 import time
-from collections.abc import Callable, Generator
-from typing import IO
+from collections.abc import Callable
 
-import uvicorn
-from clickhouse_connect.driver.client import Client
 from fastapi import FastAPI
 
-from clickhouse.client import Address, Writer, claim, connect, parse_address
-from clickhouse.migrate import Retention, migrate
-from clickhouse.reads import Reader
 from clickhouse.store import Insert, Store, StoreLimits
 from exporter import __version__
 from exporter.api.explain import explain_router
 from exporter.api.health import health_router
 from exporter.api.metrics import metrics_app
+from exporter.database import Database, Questions
 from exporter.endpoints import Endpoints
-from exporter.errors import ConfigurationError, StoreUnavailableError
+from exporter.errors import ConfigurationError
 from exporter.genai.convention import load as load_conventions
 from exporter.genai.estimate import Estimator
 from exporter.genai.memory import TraceMemory
@@ -35,11 +28,11 @@ from exporter.genai.prices import PriceBook, load_overrides
 from exporter.genai.pricing import Pricer
 from exporter.genai.tokenizers import read as read_tokenizers
 from exporter.hold import Hold
+from exporter.listen import HttpServer, bind, shown_host
 from exporter.metrics.exposition import WorkloadCollector
 from exporter.metrics.observe import Observer
 from exporter.pipeline import Pipeline
 from exporter.query.explain import Explainer
-from exporter.query.explanation import TraceExplanation
 from exporter.queue import MemoryQueue
 from exporter.receive.admission import Admission, RequestLimits
 from exporter.receive.grpc import otlp_grpc_server
@@ -54,8 +47,6 @@ log = logging.getLogger(__name__)
 _DAY_NS = 24 * 3600 * NANOSECONDS
 # How often a ClickHouse that has not answered yet is asked.
 _PROBE_S = 2.0
-# Connections a client may hold open while it waits for its answer.
-_CONNECTIONS_MAX = 2048
 
 
 class App:
@@ -75,12 +66,12 @@ class App:
             series_max=settings.series_max,
         )
         self._telemetry.registry.register(WorkloadCollector(self._observer))
-        self._database = _Database(settings)
+        self._database = Database(settings)
         self._store = Store(self._database.writer, _store_limits(settings), self._count_insert)
         limits = ContentLimits(text_chars_max=settings.content_max_chars)
         estimator = _estimator(settings)
         overrides = load_overrides(settings.prices_file) if settings.prices_file else ()
-        self._questions = _Questions(
+        self._questions = Questions(
             self._database,
             Explainer(load_conventions(), PriceBook(overrides), settings.cost_source),
         )
@@ -117,7 +108,7 @@ class App:
             ),
         )
         self._grpc = otlp_grpc_server(self._admission)
-        self._http: list[_HttpServer] = []
+        self._http: list[HttpServer] = []
         self._stopping = False
         self._probe: asyncio.Task[None] | None = None
         _watch(self._telemetry, self._queue, self._hold, self._store, self._observer)
@@ -141,7 +132,7 @@ class App:
             metrics_app(self._telemetry), settings.metrics_port, "metrics_port"
         )
         api = await self._listen(self._api(), settings.api_port, "api_port")
-        host = _shown(settings.host)
+        host = shown_host(settings.host)
         return Endpoints(
             f"http://{host}:{grpc_port}",
             f"http://{host}:{otlp}",
@@ -180,7 +171,7 @@ class App:
         settings = self._settings
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         # gRPC's own message about a port that is taken is for its developers.
-        _bind(settings.host, settings.otlp_grpc_port, "otlp_grpc_port").close()
+        bind(settings.host, settings.otlp_grpc_port, "otlp_grpc_port").close()
         try:
             return self._grpc.add_insecure_port(f"{host}:{settings.otlp_grpc_port}")
         except RuntimeError as error:
@@ -194,7 +185,7 @@ class App:
             await asyncio.sleep(_PROBE_S)
 
     async def _listen(self, app: FastAPI, port: int, setting: str) -> int:
-        server = _HttpServer(app, _bind(self._settings.host, port, setting))
+        server = HttpServer(app, bind(self._settings.host, port, setting))
         self._http.append(server)
         await server.start()
         return server.port
@@ -226,129 +217,6 @@ class App:
         self._database.problem = "" if answered else "ClickHouse takes no rows"
 
 
-class _Database:
-    """The store's schema and its clients."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._address: Address = parse_address(settings.clickhouse_url, settings.password)
-        self._timeout_s = settings.insert_timeout_s
-        self._retention = Retention(
-            spans_days=settings.spans_retention_days,
-            content_days=settings.content_retention_days,
-            minutes_days=settings.minutes_retention_days,
-            hours_days=settings.hours_retention_days,
-        )
-        self._migrated = False
-        self._claim: IO[str] | None = None
-        self._turn = threading.Lock()
-        self.problem = "ClickHouse was not reached yet"
-
-    def prepare(self) -> None:
-        """Migrate now. A server that does not answer yet is tried again before the first insert."""
-        self._claim = claim(self._address)
-        try:
-            self._migrate()
-        except StoreUnavailableError as error:
-            if self._address.path is not None:
-                raise ConfigurationError(
-                    f"clickhouse_url: {self._address.path} cannot be opened ({error.__cause__}): "
-                    "is another process using it?"
-                ) from error
-            log.warning("ClickHouse does not answer, rows are kept", extra={"error": str(error)})
-
-    def reached(self) -> bool:
-        """Return whether the schema is in place, after trying once more."""
-        with contextlib.suppress(StoreUnavailableError, ConfigurationError):
-            self._migrate()
-        return self._migrated
-
-    def writer(self) -> Writer:
-        """Return a client for the store's thread."""
-        self._migrate()
-        return Writer(connect(self._address, timeout_s=self._timeout_s))
-
-    def reader(self) -> Client:
-        """Return a client for questions."""
-        self._migrate()
-        return connect(self._address, timeout_s=self._timeout_s)
-
-    def _migrate(self) -> None:
-        with self._turn:
-            if not self._migrated:
-                migrate(self._address, self._retention)
-                self._migrated = True
-                self.problem = ""
-
-
-class _Questions:
-    """Answers what people ask, one question at a time, with a client of its own."""
-
-    def __init__(self, database: _Database, explainer: Explainer) -> None:
-        self._database = database
-        self._explainer = explainer
-        self._client: Client | None = None
-        self._turn = threading.Lock()
-
-    def explain(self, trace_id: str) -> TraceExplanation | None:
-        """Return the explanation of a trace, None when it is not stored."""
-        with self._turn:
-            try:
-                self._client = self._client or self._database.reader()
-                table = Reader(self._client).trace(trace_id, self._explainer.content_keys)
-            except StoreUnavailableError:
-                self._client = None
-                raise
-            return None if table is None else self._explainer(table)
-
-
-class _HttpServer:
-    """uvicorn on a socket of ours, in a loop that it shares with others."""
-
-    def __init__(self, app: FastAPI, sock: socket.socket) -> None:
-        config = uvicorn.Config(
-            app,
-            http="h11",  # the parser that limits the size of a request's head
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            server_header=False,
-            limit_concurrency=_CONNECTIONS_MAX,
-            timeout_graceful_shutdown=5,
-        )
-        self._server = _Uvicorn(config)
-        self._socket = sock
-        self._task: asyncio.Task[None] | None = None
-
-    @property
-    def port(self) -> int:
-        return int(self._socket.getsockname()[1])
-
-    async def start(self) -> None:
-        self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]))
-        await self._server.listening.wait()
-
-    async def close(self) -> None:
-        self._server.should_exit = True
-        if self._task is not None:
-            await self._task
-
-
-class _Uvicorn(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listening = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Say when connections are taken."""
-        await super().startup(sockets)
-        self.listening.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None]:
-        """Leave signals alone: several servers share this process, and `run` handles them."""
-        yield
-
-
 async def run(settings: Settings, announce: Callable[[Endpoints], None]) -> bool:
     """Serve until SIGINT or SIGTERM; return whether everything accepted was handed on."""
     app = App(settings)
@@ -371,24 +239,6 @@ def _join(worker: threading.Thread, timeout_s: float) -> None:
     """Wait for a thread; one that never started has ended."""
     if worker.is_alive():
         worker.join(max(timeout_s, 0.0))
-
-
-def _bind(host: str, port: int, setting: str) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        sock.bind((host, port))
-    except OSError as error:
-        sock.close()
-        raise ConfigurationError(f"{host}:{port} ({setting}): {error.strerror}") from error
-    return sock
-
-
-def _shown(host: str) -> str:
-    if host in {"0.0.0.0", "::", ""}:  # noqa: S104 - shown, not bound
-        return "localhost"
-    return f"[{host}]" if ":" in host else host
 
 
 def _span_limits(settings: Settings) -> SpanLimits:
