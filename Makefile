@@ -35,7 +35,7 @@ coverage: $(VENV)/.test
 lint: $(VENV)/.lint
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/basedpyright --pythonpath $(BIN)/python
+	$(BIN)/basedpyright --project . --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
 format: $(VENV)/.lint
