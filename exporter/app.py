@@ -19,6 +19,7 @@ from exporter.api.metrics import metrics_app
 from exporter.database import Database, Questions
 from exporter.endpoints import Endpoints
 from exporter.errors import ConfigurationError
+from exporter.garbage import collect_seldom
 from exporter.genai.convention import load as load_conventions
 from exporter.genai.estimate import Estimator
 from exporter.genai.memory import TraceMemory
@@ -220,6 +221,7 @@ class App:
 async def run(settings: Settings, announce: Callable[[Endpoints], None]) -> bool:
     """Serve until SIGINT or SIGTERM; return whether everything accepted was handed on."""
     app = App(settings)
+    collect_seldom()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -1,6 +1,6 @@
 """Send a million spans through the whole write path and print what each stage costs.
 
-    python -m tests.bench.write_path [--spans 1000000] [--requests-per-step 32]
+    python -m tests.bench.write_path [--spans 1000000] [--requests-per-step 32] [--without-store]
 
 One thread does everything up to the rows, as in the service; the store inserts from its own. The
 spans are those of a small shop: per trace an HTTP request, a retrieval, an agent, a tool and three
@@ -24,6 +24,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from clickhouse.client import Writer, connect, parse_address
 from clickhouse.migrate import Retention, migrate
 from clickhouse.store import Insert, Store, StoreLimits
+from exporter.garbage import collect_seldom
 from exporter.genai.convention import load
 from exporter.genai.memory import TraceMemory
 from exporter.genai.messages import ContentLimits, content_columns
@@ -143,16 +144,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--spans", type=int, default=1_000_000)
     parser.add_argument("--requests-per-step", type=int, default=32)
+    parser.add_argument(
+        "--without-store", action="store_true", help="one core: nothing is inserted meanwhile"
+    )
     options = parser.parse_args()
+    collect_seldom()
     now_ns = time.time_ns()
     requests = [shop_request(seed, now_ns) for seed in range(options.requests_per_step)]
     size = sum(map(len, requests))
     steps = max(1, round(options.spans / (SPANS_PER_REQUEST * len(requests))))
     with tempfile.TemporaryDirectory() as directory:
-        _report(_run(Path(directory), requests, steps), steps * len(requests), steps * size)
+        seconds = _run(Path(directory), requests, steps, stored=not options.without_store)
+        _report(seconds, steps * len(requests), steps * size)
 
 
-def _run(directory: Path, requests: list[bytes], steps: int) -> dict[str, float]:
+def _run(directory: Path, requests: list[bytes], steps: int, *, stored: bool) -> dict[str, float]:
     address = parse_address(f"chdb:{directory / 'engine'}")
     migrate(address, Retention(spans_days=30, content_days=7, minutes_days=14, hours_days=400))
     inserts: list[Insert] = []
@@ -185,7 +191,9 @@ def _run(directory: Path, requests: list[bytes], steps: int) -> dict[str, float]
         content = stages.run("content", content_columns, batch, limits)
         batch = stages.run("price", price, batch.with_columns(content))
         stages.run("observe", observe, batch)
-        stages.run("wait for store", store.write, stages.run("rows", rows, batch))
+        table = stages.run("rows", rows, batch)
+        if stored:
+            stages.run("wait for store", store.write, table)
     store.close(600)
     stages.seconds["insert (own thread)"] = sum(insert.seconds for insert in inserts)
     stages.seconds["total, wall"] = time.perf_counter() - begin
