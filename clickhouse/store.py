@@ -96,6 +96,10 @@ class Store:
                     or self._past_deadline()
                 )
             )
+            if self._past_deadline():
+                # Nobody writes any more: say so here, before the caller counts them as handed on.
+                self._lose(rows.spans)
+                return
             if not self._waiting:
                 self._oldest = self._clock()
             self._waiting.append(rows)
@@ -119,9 +123,12 @@ class Store:
             self._thread.join(timeout_s + 1.0)
         rows, _ = self.waiting
         if rows:
-            self._on_insert(Insert("otel_traces", rows, 0.0, "lost"))
-            log.error("stopped with rows that could not be written", extra={"rows": rows})
+            self._lose(rows)
         return not rows
+
+    def _lose(self, rows: int) -> None:
+        self._on_insert(Insert("otel_traces", rows, 0.0, "lost"))
+        log.error("stopped with rows that could not be written", extra={"rows": rows})
 
     # The thread -----------------------------------------------------------------------------
 
