@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from exporter.genai.attribution import Kind, Line, Member, Reason, Role, decide
 from exporter.genai.fields import APART_CLASSES, CALL, NEVER_CLASSES
+from exporter.genai.tokens import reports_usage
 from exporter.spans.arrow import holds, known, words
 from exporter.spans.batch import Bools, Keys, SpanBatch
 from exporter.spans.schema import TOKEN_KINDS
@@ -264,12 +265,7 @@ def _tagged_parents(batch: SpanBatch) -> list[int]:
 
 def _is_member(batch: SpanBatch) -> Bools:
     """Return the calls, and every other span that reports usage."""
-    member = holds(batch["SpanClass"], CALL)
-    for kind in TOKEN_KINDS:
-        column = batch[kind.column]
-        if column.null_count < len(column):
-            member |= known(column)
-    return member
+    return holds(batch["SpanClass"], CALL) | reports_usage(batch)
 
 
 def _facts(batch: SpanBatch, rows: NDArray[np.intp]) -> list[_Facts]:

@@ -18,6 +18,7 @@ import pyarrow as pa
 from exporter.genai.fields import CALL
 from exporter.genai.money import Nano, money, nano_dollars
 from exporter.genai.prices import Listing, PriceBook, Rate, RateCard
+from exporter.genai.tokens import reports_usage
 from exporter.genai.transforms import providers
 from exporter.spans.arrow import holds, known, pc, words
 from exporter.spans.batch import Bools, Ints, SpanBatch
@@ -30,10 +31,10 @@ CHARGED = "ReportedCostIsCharge"
 """A column that says the same, for a batch whose attributes are not at hand."""
 
 # Price lists change by the day or by the minute of the day, never within a minute.
-_SLOT_NS = 60 * NANOSECONDS
+SLOT_NS = 60 * NANOSECONDS
 # A model name comes from the sender: a look-up table of them must not grow without end.
 _LISTINGS_MAX = 4096
-_MODEL_NAME_CHARS_MAX = 256
+NAME_CHARS_MAX = 256
 
 UNPRICED_REASONS = ("no_model", "unknown_model", "no_usage", "no_rate")
 _NO_MODEL, _UNKNOWN_MODEL, _NO_USAGE, _NO_RATE = range(len(UNPRICED_REASONS))
@@ -84,7 +85,7 @@ class Pricer:
         What a gateway answered from its own cache costs nothing. The optional columns ServiceTier
         (text) and CacheHit (boolean) are heeded where the batch has them.
         """
-        has_usage = _has_usage(batch)
+        has_usage = reports_usage(batch)
         # An agent may report usage that no call below it does, so whatever has usage is priced.
         calls = holds(batch["SpanClass"], CALL) | has_usage
         models = _effective_model(batch)
@@ -131,7 +132,7 @@ class Pricer:
         provider_codes = providers.indices.fill_null(-1).to_numpy()
         has_model = model_codes >= 0
         wanted = np.flatnonzero(calls & has_model)
-        slots = batch.start_ns[wanted] // _SLOT_NS
+        slots = batch.start_ns[wanted] // SLOT_NS
         tier_codes, tier_names = _service_tiers(batch)
         keys = np.stack(
             [provider_codes[wanted], model_codes[wanted], tier_codes[wanted], slots], axis=1
@@ -145,7 +146,7 @@ class Pricer:
         for position, (p, m, tier, slot) in enumerate(distinct.tolist()):
             provider = provider_names[p] if p >= 0 else None
             tier_name = tier_names[tier] if tier >= 0 else ""
-            card = self._card(provider, model_names[m], tier_name, slot * _SLOT_NS)
+            card = self._card(provider, model_names[m], tier_name, slot * SLOT_NS)
             if card is not None:
                 codes[position] = len(cards)
                 cards.append(card)
@@ -156,9 +157,7 @@ class Pricer:
     def _card(
         self, provider: str | None, model: str, tier: str, instant_ns: int
     ) -> RateCard | None:
-        listing = self._listing(
-            provider, model[:_MODEL_NAME_CHARS_MAX], tier[:_MODEL_NAME_CHARS_MAX]
-        )
+        listing = self._listing(provider, model[:NAME_CHARS_MAX], tier[:NAME_CHARS_MAX])
         if listing is None:
             return None
         return listing.card_at(datetime.fromtimestamp(instant_ns // NANOSECONDS, UTC))
@@ -176,15 +175,6 @@ def _effective_model(batch: SpanBatch) -> pa.DictionaryArray:
     """Return the model as answered, else as asked for."""
     answered = batch["ResponseModel"].cast(pa.string())
     return pc.coalesce(answered, batch["RequestModel"].cast(pa.string())).dictionary_encode()
-
-
-def _has_usage(batch: SpanBatch) -> Bools:
-    reported = np.zeros(len(batch), dtype=np.bool_)
-    for kind in TOKEN_KINDS:
-        column = batch[kind.column]
-        if column.null_count < len(column):
-            reported |= known(column)
-    return reported
 
 
 def _service_tiers(batch: SpanBatch) -> tuple[Ints, list[str]]:

@@ -23,7 +23,9 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.spans.batch import Bools
+from exporter.spans.arrow import known
+from exporter.spans.batch import Bools, SpanBatch
+from exporter.spans.schema import TOKEN_KINDS
 
 Counts = NDArray[np.int64]
 """Token counts of n spans; -1: not known."""
@@ -38,6 +40,16 @@ class Usage:
     output_includes_reasoning: Bools
     firm: Bools
     """Where the rule is known for the scope itself, so that a total does not overrule it."""
+
+
+def reports_usage(batch: SpanBatch) -> Bools:
+    """Return the spans of a normalised batch of which any kind of tokens is known."""
+    reported = np.zeros(len(batch), dtype=np.bool_)
+    for kind in TOKEN_KINDS:
+        column = batch[kind.column]
+        if column.null_count < len(column):
+            reported |= known(column)
+    return reported
 
 
 def disjoint(usage: Usage) -> dict[str, Counts]:

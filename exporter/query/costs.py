@@ -9,12 +9,11 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 from exporter.genai.prices import Listing, PriceBook, RateCard
-from exporter.genai.pricing import CHARGE_KEYS, CostSource
+from exporter.genai.pricing import CHARGE_KEYS, NAME_CHARS_MAX, SLOT_NS, CostSource
 from exporter.query.explanation import Card, Cost, Line
 from exporter.spans.schema import NANOSECONDS, TOKEN_KINDS
 
 _NANO = Decimal("1e-9")
-_NAME_CHARS_MAX = 256
 _HOUR_NS = 3600 * NANOSECONDS
 
 _UNPRICED = {
@@ -58,15 +57,16 @@ def _card(row: Row, book: PriceBook) -> tuple[Listing, RateCard] | None:
     model = row["ResponseModel"] or row["RequestModel"]
     if not model:
         return None
-    tier = (row["ServiceTier"] or "")[:_NAME_CHARS_MAX]
-    listing = book.find(row["Provider"] or None, model[:_NAME_CHARS_MAX], tier)
+    tier = (row["ServiceTier"] or "")[:NAME_CHARS_MAX]
+    listing = book.find(row["Provider"] or None, model[:NAME_CHARS_MAX], tier)
     card = listing.card_at(_minute(row)) if listing else None
     return (listing, card) if listing and card else None
 
 
 def _minute(row: Row) -> datetime:
     """Return the minute in which the span began: prices do not change within one."""
-    return datetime.fromtimestamp(row["Timestamp"] // NANOSECONDS // 60 * 60, UTC)
+    start_ns = row["Timestamp"] // SLOT_NS * SLOT_NS
+    return datetime.fromtimestamp(start_ns // NANOSECONDS, UTC)
 
 
 def _shown(row: Row, listing: Listing, card: RateCard) -> Card:
