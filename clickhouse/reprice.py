@@ -22,7 +22,7 @@ from clickhouse_connect.driver.client import Client
 
 from clickhouse.client import typed_errors
 from clickhouse.migrate import quoted
-from clickhouse.reads import PRICE_COLUMNS, PRICE_KEY
+from clickhouse.reads.calls import PRICE_COLUMNS, PRICE_KEY
 from exporter.spans.batch import Bools, SpanBatch
 from exporter.spans.schema import COST_COLUMNS, SPAN_COLUMNS, SPANS_TABLE
 

@@ -16,7 +16,7 @@ from exporter import __version__
 from exporter.api.explain import explain_router
 from exporter.api.health import health_router
 from exporter.api.metrics import metrics_app
-from exporter.database import Database, Questions
+from exporter.database import Database
 from exporter.endpoints import Endpoints
 from exporter.errors import ConfigurationError
 from exporter.garbage import collect_seldom
@@ -34,6 +34,7 @@ from exporter.metrics.exposition import WorkloadCollector
 from exporter.metrics.observe import Observer
 from exporter.pipeline import Pipeline
 from exporter.query.explain import Explainer
+from exporter.questions.explain import ExplainQuestions
 from exporter.queue import MemoryQueue
 from exporter.receive.admission import Admission, RequestLimits
 from exporter.receive.grpc import otlp_grpc_server
@@ -72,8 +73,8 @@ class App:
         limits = ContentLimits(text_chars_max=settings.content_max_chars)
         estimator = _estimator(settings)
         overrides = load_overrides(settings.prices_file) if settings.prices_file else ()
-        self._questions = Questions(
-            self._database,
+        self._explain = ExplainQuestions(
+            self._database.reads,
             Explainer(load_conventions(), PriceBook(overrides), settings.cost_source),
         )
         self._hold = Hold(seconds=settings.hold_s, max_spans=settings.hold_max_spans)
@@ -194,7 +195,7 @@ class App:
     def _api(self) -> FastAPI:
         app = FastAPI(title="LLM Observatory", version=__version__)
         app.include_router(health_router(self._problems))
-        app.include_router(explain_router(self._questions.explain))
+        app.include_router(explain_router(self._explain.explain))
         return app
 
     def _problems(self) -> list[str]:

@@ -11,10 +11,8 @@ from clickhouse_connect.driver.client import Client
 
 from clickhouse.client import Address, Writer, claim, connect, parse_address
 from clickhouse.migrate import Retention, migrate
-from clickhouse.reads import Reader
+from clickhouse.reads.session import ReadLimits, ReadPool
 from exporter.errors import ConfigurationError, StoreUnavailableError
-from exporter.query.explain import Explainer
-from exporter.query.explanation import TraceExplanation
 from exporter.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -26,6 +24,18 @@ class Database:
     def __init__(self, settings: Settings) -> None:
         self._address: Address = parse_address(settings.clickhouse_url, settings.password)
         self._timeout_s = settings.insert_timeout_s
+        # The store itself ends a question in time; the connection only has to outlast it.
+        self._read_timeout_s = settings.query_time_max_s + 5.0
+        self.reads = ReadPool(
+            self._reader,
+            size=settings.queries_max,
+            wait_max_s=settings.query_wait_max_s,
+            limits=ReadLimits(
+                time_max_s=settings.query_time_max_s,
+                memory_max_bytes=settings.query_memory_max_bytes,
+                threads_max=settings.query_threads_max,
+            ),
+        )
         self._retention = Retention(
             spans_days=settings.spans_retention_days,
             content_days=settings.content_retention_days,
@@ -61,10 +71,9 @@ class Database:
         self._migrate()
         return Writer(connect(self._address, timeout_s=self._timeout_s))
 
-    def reader(self) -> Client:
-        """Return a client for questions."""
+    def _reader(self) -> Client:
         self._migrate()
-        return connect(self._address, timeout_s=self._timeout_s)
+        return connect(self._address, timeout_s=self._read_timeout_s)
 
     def _migrate(self) -> None:
         with self._turn:
@@ -72,24 +81,3 @@ class Database:
                 migrate(self._address, self._retention)
                 self._migrated = True
                 self.problem = ""
-
-
-class Questions:
-    """Answers what people ask, one question at a time, with a client of its own."""
-
-    def __init__(self, database: Database, explainer: Explainer) -> None:
-        self._database = database
-        self._explainer = explainer
-        self._client: Client | None = None
-        self._turn = threading.Lock()
-
-    def explain(self, trace_id: str) -> TraceExplanation | None:
-        """Return the explanation of a trace, None when it is not stored."""
-        with self._turn:
-            try:
-                self._client = self._client or self._database.reader()
-                table = Reader(self._client).trace(trace_id, self._explainer.content_keys)
-            except StoreUnavailableError:
-                self._client = None
-                raise
-            return None if table is None else self._explainer(table)

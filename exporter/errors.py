@@ -1,15 +1,17 @@
-"""Every error the write path raises, typed by what the sender should do about it.
+"""Every error that is raised on purpose, typed by what the sender should do about it.
 
     ObservatoryError
     ├── PermanentError        the same bytes fail again: drop them
     │   ├── MalformedError      not a readable request
     │   ├── TooLargeError       above a size limit
     │   ├── UnsupportedError    an encoding or a signal that is not served
-    │   └── RejectedRowsError   the store refuses these rows for good
+    │   ├── RejectedRowsError   the store refuses these rows for good
+    │   └── WrongQueryError     a question that cannot be read, or asks for too much
     ├── RetryableError        the same bytes may succeed later
     │   ├── OverloadedError     a queue is full
     │   ├── StoppingError       the service is shutting down
-    │   └── StoreUnavailableError   the store does not answer, or is busy
+    │   ├── StoreUnavailableError   the store does not answer, or is busy
+    │   └── CancelledError      whoever asked has gone
     └── ConfigurationError    a person has to change something before the start
 
 `RESPONSES` is the one table from error to gRPC and HTTP status. It follows the OTLP specification
@@ -47,6 +49,17 @@ class RejectedRowsError(PermanentError):
     """The store refuses these rows, and would refuse them again."""
 
 
+class WrongQueryError(PermanentError):
+    """The question cannot be read, or asks for more than it may.
+
+    `position` is where in its text, counted from 0, None: nowhere in particular.
+    """
+
+    def __init__(self, message: str, *, position: int | None = None) -> None:
+        super().__init__(message)
+        self.position = position
+
+
 class RetryableError(ObservatoryError):
     """The same input may succeed after `retry_after_s` seconds."""
 
@@ -65,6 +78,10 @@ class StoppingError(RetryableError):
 
 class StoreUnavailableError(RetryableError):
     """The store does not answer, or says that it is busy."""
+
+
+class CancelledError(RetryableError):
+    """Whoever asked has gone, so the work was stopped."""
 
 
 class ConfigurationError(ObservatoryError):
@@ -94,9 +111,11 @@ RESPONSES: dict[type[ObservatoryError], Response] = {
     TooLargeError: Response(GrpcCode.RESOURCE_EXHAUSTED, 413),
     UnsupportedError: Response(GrpcCode.INVALID_ARGUMENT, 415),
     RejectedRowsError: Response(GrpcCode.INVALID_ARGUMENT, 400),
+    WrongQueryError: Response(GrpcCode.INVALID_ARGUMENT, 400),
     OverloadedError: Response(GrpcCode.UNAVAILABLE, 429),
     StoppingError: Response(GrpcCode.UNAVAILABLE, 503),
     StoreUnavailableError: Response(GrpcCode.UNAVAILABLE, 503),
+    CancelledError: Response(GrpcCode.UNAVAILABLE, 503),
 }
 
 # What nobody foresaw is our fault, not the sender's data: a sender may try again.

@@ -17,7 +17,9 @@ from rich.console import Console
 from rich.text import Text
 
 from clickhouse.client import claim, connect, parse_address
-from clickhouse.reads import Reader
+from clickhouse.reads.session import ReadLimits, Session
+from clickhouse.reads.traces import trace
+from exporter.cancellation import Cancellation
 from exporter.errors import ConfigurationError, PermanentError, StoreUnavailableError
 from exporter.genai.convention import load as load_conventions
 from exporter.genai.prices import PriceBook, load_overrides
@@ -125,7 +127,8 @@ def _read(trace_id: str, settings: Settings) -> TraceExplanation:
     claimed = claim(address)
     try:
         with closing(connect(address, timeout_s=_TIMEOUT_S)) as client:
-            table = Reader(client).trace(trace_id, explainer.content_keys)
+            session = Session(client, ReadLimits(), Cancellation())
+            table = trace(session, trace_id, explainer.content_keys)
     finally:
         if claimed is not None:
             claimed.close()

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from clickhouse.client import Address, connect, parse_address
-from clickhouse.reads import Calls, Reader
+from clickhouse.reads.calls import CallReader, Calls
 from clickhouse.reprice import Repricer, changed
 from exporter.errors import (
     ConfigurationError,
@@ -80,7 +80,7 @@ def check(
     settings = load(config)
     book, now = _book(settings), datetime.now(UTC)
     with _store(settings) as (client, _):
-        found = Reader(client).unpriced_models(_ns(_back(since, now)), _ns(now))
+        found = CallReader(client).unpriced_models(_ns(_back(since, now)), _ns(now))
     console = Console(highlight=False, soft_wrap=True)
     if not found:
         console.print("Every model of the calls since then has a price.")
@@ -129,7 +129,7 @@ def reprice(
     calls = Calls(start_ns=_ns(_back(since, now)), end_ns=_ns(now))
     total = _Total()
     with _store(settings) as (client, address):
-        reader = Reader(client)
+        reader = CallReader(client)
         windows = reader.windows(calls)
         repricer = None if dry_run else Repricer(client, address.database)
         try:
@@ -174,7 +174,7 @@ def what_if(  # noqa: PLR0913 - one for each option
     asked = provider_name(to_provider) if to_provider else None
     total = _Total()
     with _store(settings) as (client, _):
-        reader = Reader(client)
+        reader = CallReader(client)
         windows = reader.windows(calls)
         with _progress() as progress:
             task = progress.add_task("calls", total=sum(w.calls for w in windows))

@@ -125,6 +125,22 @@ class Settings(BaseSettings):
         description="Rows that wait for ClickHouse; beyond it nothing new is processed.",
     )
 
+    queries_max: int = Field(
+        4, ge=1, le=64, description="Questions that the store is asked at once; others wait."
+    )
+    query_wait_max_s: Seconds = Field(
+        10.0, gt=0, le=600, description="How long they wait before they are told to come back."
+    )
+    query_time_max_s: Seconds = Field(
+        30.0, gt=0, le=600, description="Time that the store may take for a question."
+    )
+    query_memory_max_bytes: int = Field(
+        2048 * _MIB, ge=_MIB, description="Memory that the store may take for a question."
+    )
+    query_threads_max: int = Field(
+        2, ge=1, le=64, description="Threads that the store may take for a question."
+    )
+
     metric_labels: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description=f"Labels to add to the metrics of calls: {', '.join(sorted(EXTRA_LABELS))}.",

@@ -9,9 +9,9 @@ LEFT ANY JOIN
 (
     SELECT
         SpanId,
-        mapApply((k, v) -> (k, if(has({content_keys:Array(String)}, k), v, '')), Attributes)
+        mapApply((k, v) -> (k, if({all_content:Bool} OR has({content_keys:Array(String)}, k), v, '')), Attributes)
             AS ContentAttributes,
-        mapFilter((k, v) -> has({content_keys:Array(String)}, k), AttributeTypes)
+        mapFilter((k, v) -> {all_content:Bool} OR has({content_keys:Array(String)}, k), AttributeTypes)
             AS ContentAttributeTypes
     FROM llm_content
     WHERE TraceId = {trace_id:String}

@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 
-from exporter.errors import ConfigurationError, StoreUnavailableError, TooLargeError
+from exporter.api.asking import ask, status_of
+from exporter.cancellation import Cancellation
+from exporter.errors import ObservatoryError
 from exporter.query.explanation import TraceExplanation
 
 _TRACE_ID = re.compile(r"[0-9a-f]{32}")
 
-Explain = Callable[[str], TraceExplanation | None]
+Explain = Callable[[str, Cancellation], TraceExplanation | None]
 """Return the explanation of a trace by its id, None when no spans of it are stored."""
 
 
@@ -31,6 +33,7 @@ def explain_router(explain: Explain) -> APIRouter:
         400: "The id is not 32 hex digits.",
         404: "No spans of the trace are stored.",
         413: "The trace has too many spans.",
+        429: "Too many questions at once.",
         503: "The store does not answer.",
     }
 
@@ -41,17 +44,15 @@ def explain_router(explain: Explain) -> APIRouter:
             status: {"model": Problem, "description": text} for status, text in problems.items()
         },
     )
-    def explain_trace(trace_id: str) -> Response | TraceExplanation:
+    async def explain_trace(trace_id: str, request: Request) -> Response | TraceExplanation:
         """Explain the usage and cost of each span, with the rules and prices of today."""
         wanted = trace_id.lower()
         if not _TRACE_ID.fullmatch(wanted):
             return _problem(400, "a trace id is 32 hex digits")
         try:
-            found = explain(wanted)
-        except TooLargeError as error:
-            return _problem(413, str(error))
-        except (StoreUnavailableError, ConfigurationError) as error:
-            return _problem(503, str(error))
+            found = await ask(request, lambda cancellation: explain(wanted, cancellation))
+        except ObservatoryError as error:
+            return _problem(status_of(error), str(error))
         return found or _problem(404, f"no spans of trace {wanted} are stored")
 
     return router

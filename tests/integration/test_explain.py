@@ -19,7 +19,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from clickhouse.client import Writer, connect, parse_address
 from clickhouse.migrate import Retention, migrate
-from clickhouse.reads import Reader
+from clickhouse.reads.session import ReadLimits, Session
+from clickhouse.reads.traces import trace
+from exporter.cancellation import Cancellation
 from exporter.query.stored import as_rows, rebuild
 from exporter.settings import PREFIX
 from exporter.spans.rows import rows
@@ -206,8 +208,9 @@ def test_the_store_gives_back_what_was_sent(tmp_path: Path) -> None:
         with closing(connect(address)) as client:
             for table, content in rows(PRICE(NORMALISE(batch))).tables.items():
                 Writer(client).insert_arrow(table, content, {})
-            found = Reader(client).trace(TRACE)
-            assert Reader(client).trace("f" * 32) is None
+            session = Session(client, ReadLimits(), Cancellation())
+            found = trace(session, TRACE)
+            assert trace(session, "f" * 32) is None
     assert found is not None
     assert rebuild(as_rows(found)).request == ExportTraceServiceRequest.FromString(payload)
 

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 from clickhouse.client import Address, Writer, connect, parse_address
 from clickhouse.migrate import Retention, migrate
-from clickhouse.reads import Calls, Reader
+from clickhouse.reads.calls import CallReader, Calls
 from clickhouse.reprice import Repricer, changed
 from exporter.cli import app
 from exporter.errors import ConfigurationError
@@ -164,7 +164,7 @@ def test_only_calls_since_then_are_looked_at(run: Run, store: Store) -> None:
     assert_usage_agrees(store)
 
 
-def reprice_partly(store: Store, client: Client, reader: Reader) -> Repricer:
+def reprice_partly(store: Store, client: Client, reader: CallReader) -> Repricer:
     """Change the rows of the last day, and not the usage."""
     calls = Calls(start_ns=store.now_ns - DAY_NS // 2, end_ns=store.now_ns + NS)
     price = Pricer(PriceBook((Alias(name="prod-chat", model="gpt-4o"),)))
@@ -179,7 +179,7 @@ def reprice_partly(store: Store, client: Client, reader: Reader) -> Repricer:
 
 def test_what_was_cut_off_can_be_repeated(run: Run, store: Store) -> None:
     with closing(connect(store.address)) as client:
-        reprice_partly(store, client, Reader(client))
+        reprice_partly(store, client, CallReader(client))
         client.command("CREATE TABLE llm_reprice_20200101 (a Int8) ENGINE = Memory")
     [(_, half, _)] = store.query(f"SELECT {SUMS} FROM otel_traces")
     assert half == Decimal("0.05")
@@ -191,7 +191,7 @@ def test_what_was_cut_off_can_be_repeated(run: Run, store: Store) -> None:
 
 def test_calls_that_arrive_meanwhile_are_kept(run: Run, store: Store) -> None:
     with closing(connect(store.address)) as client:
-        repricer = reprice_partly(store, client, Reader(client))
+        repricer = reprice_partly(store, client, CallReader(client))
         store.insert("prod-chat", "gpt-4o", tokens=10)
         day = store.query("SELECT toString(toDate(max(Timestamp))) FROM otel_traces")[0][0]
         assert repricer.finish(day) == 0
@@ -214,7 +214,7 @@ def test_windows_cover_every_call_once(store: Store) -> None:
     calls = Calls(start_ns=0, end_ns=store.now_ns + NS)
     with closing(connect(store.address)) as client:
         for size in (1, 3, 1000):
-            reader = Reader(client, window_calls=size)
+            reader = CallReader(client, window_calls=size)
             windows = reader.windows(calls)
             assert sum(window.calls for window in windows) == 7
             read = [len(reader.calls(window, calls, CHARGE_KEYS)) for window in windows]
@@ -225,7 +225,7 @@ def test_windows_cover_every_call_once(store: Store) -> None:
 def test_rows_read_back_are_priced_as_they_were(store: Store) -> None:
     calls = Calls(start_ns=0, end_ns=store.now_ns + NS)
     with closing(connect(store.address)) as client:
-        reader = Reader(client)
+        reader = CallReader(client)
         for window in reader.windows(calls):
             old = reader.calls(window, calls, CHARGE_KEYS)
             assert not changed(old, PRICE(old)).any()

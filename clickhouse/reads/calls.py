@@ -1,16 +1,9 @@
-"""The reading side of the store: what people ask for, within limits.
-
-The questions are files below sql/. Values go in as bound parameters; the marks between /* and */
-stand for lists of columns, which come from the schema. Every answer has a limit of rows and of
-time, and one that is cut off is an error, never a wrong number.
-"""
+"""The calls of a time and the models without a price: what the price commands ask for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
 from typing import Any
 
 import numpy as np
@@ -18,10 +11,10 @@ import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
 from clickhouse.client import typed_errors
-from exporter.errors import ConfigurationError, TooLargeError
+from clickhouse.reads.session import named_sql
+from exporter.errors import ConfigurationError
 from exporter.spans.batch import Attributes, Children, SpanBatch
 from exporter.spans.schema import (
-    ARROW_TYPES,
     COST_COLUMNS,
     NANOSECONDS,
     SPAN_COLUMNS,
@@ -34,9 +27,6 @@ _MINUTES_MAX = 60 * 24 * 3660
 _WINDOW_CALLS = 100_000
 _CALLS_MAX = 20_000_000
 _MINUTE_NS = 60 * NANOSECONDS
-# A person waits for a trace, and all of it is held in memory.
-_TRACE_TIME_MAX_S = 20
-_TRACE_SPANS_MAX = 20_000
 
 _COLUMNS = {column.name: column for column in SPAN_COLUMNS}
 # What a price depends on, besides the start and the reported cost. The last two may be missing.
@@ -100,7 +90,7 @@ class Calls:
     provider: str = ""
 
 
-class Reader:
+class CallReader:
     """Answers questions; raises StoreUnavailableError, or ConfigurationError if one is too big."""
 
     def __init__(self, client: Client, *, window_calls: int = _WINDOW_CALLS) -> None:
@@ -109,7 +99,7 @@ class Reader:
 
     def unpriced_models(self, start_ns: int, end_ns: int, limit: int = 200) -> list[UnpricedModel]:
         """Return the models without a price, the most frequent first, at most `limit`."""
-        sql = _sql("unpriced_models").replace(
+        sql = named_sql("unpriced_models").replace(
             "/* tokens */", " + ".join(f"sum(ifNull({k.column}, 0))" for k in TOKEN_KINDS)
         )
         rows = self._rows(sql, {"start_ns": start_ns, "end_ns": end_ns, "limit": limit})
@@ -122,7 +112,7 @@ class Reader:
         """
         parameters = _parameters(calls) | {"limit": _MINUTES_MAX}
         windows: list[Window] = []
-        for day, minute_s, count in self._rows(_sql("minutes_of_calls"), parameters):
+        for day, minute_s, count in self._rows(named_sql("minutes_of_calls"), parameters):
             start_ns = max(minute_s * NANOSECONDS, calls.start_ns)
             end_ns = min(minute_s * NANOSECONDS + _MINUTE_NS, calls.end_ns)
             last = windows[-1] if windows else None
@@ -137,7 +127,7 @@ class Reader:
 
         `charge_keys` are the attributes that make a reported cost a charge.
         """
-        sql = _sql("calls").replace("/* key */", PRICE_KEY)
+        sql = named_sql("calls").replace("/* key */", PRICE_KEY)
         sql = sql.replace("/* columns */", ", ".join((*PRICE_INPUTS, *PRICE_COLUMNS)))
         parameters = _parameters(calls) | {
             "start_ns": window.start_ns,
@@ -152,35 +142,6 @@ class Reader:
         _whole(table.num_rows, _CALLS_MAX)
         return _batch(table.combine_chunks())
 
-    def trace(self, trace_id: str, content_keys: Sequence[str] = ()) -> pa.Table | None:
-        """Return the rows of a trace in order of time, None when there are none.
-
-        Besides the declared columns: ContentAttributes and ContentAttributeTypes, with the names
-        of all content attributes but the values of `content_keys` only. Raise TooLargeError.
-        """
-        settings = {"max_execution_time": _TRACE_TIME_MAX_S}
-        found = self._rows(_sql("trace_range"), {"trace_id": trace_id, "limit": 1})
-        if not found:
-            return None
-        (start_s, end_s) = found[0]
-        names = ", ".join(f"s.`{column.name}` AS `{column.name}`" for column in SPAN_COLUMNS)
-        parameters = {
-            "trace_id": trace_id,
-            "start_ns": start_s * NANOSECONDS,
-            "end_ns": (end_s + 1) * NANOSECONDS,
-            "content_keys": list(content_keys),
-            "limit": _TRACE_SPANS_MAX + 1,
-        }
-        with typed_errors():
-            table: pa.Table = self._client.query_arrow(
-                _sql("trace_by_id").replace("/* columns */", names),
-                parameters=parameters,
-                settings=settings,
-            )
-        if table.num_rows > _TRACE_SPANS_MAX:
-            raise TooLargeError(f"the trace has more than {_TRACE_SPANS_MAX} spans")
-        return _declared(table) if table.num_rows else None
-
     def _rows(self, sql: str, parameters: Mapping[str, Any]) -> Sequence[Any]:
         with typed_errors():
             rows = self._client.query(
@@ -189,11 +150,6 @@ class Reader:
         if parameters["limit"] == _MINUTES_MAX:
             _whole(len(rows), _MINUTES_MAX)
         return rows
-
-
-@cache
-def _sql(name: str) -> str:
-    return (resources.files("clickhouse") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
 
 
 def _parameters(calls: Calls) -> dict[str, Any]:
@@ -248,15 +204,6 @@ def _columns(table: pa.Table) -> Iterator[tuple[str, pa.Array]]:
             yield name, column.cast(pa.string())
         else:
             yield name, column.cast(pa.bool_())
-
-
-def _declared(table: pa.Table) -> pa.Table:
-    """Return the columns in their declared types."""
-    content = ARROW_TYPES["Map(LowCardinality(String), String)"]
-    kinds = {name: column.arrow for name, column in _COLUMNS.items()}
-    return pa.table(
-        {name: _single(table[name]).cast(kinds.get(name, content)) for name in table.column_names}
-    )
 
 
 def _single(column: pa.ChunkedArray) -> pa.Array:

@@ -1,0 +1,133 @@
+"""One question's way to the store: within limits, and stopped when nobody waits for the answer.
+
+The embedded engine takes no query id from its client, so a question is known by its `log_comment`,
+which a server and the engine both show in `system.processes`.
+"""
+
+from __future__ import annotations
+
+import queue
+import uuid
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import pyarrow as pa
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from clickhouse.client import typed_errors
+from exporter.cancellation import Cancellation
+from exporter.errors import CancelledError, OverloadedError, WrongQueryError
+
+_TIMEOUT_EXCEEDED = 159
+_TOO_SLOW = 160
+_MEMORY_LIMIT_EXCEEDED = 241
+_CANCELLED = 394
+_TOO_MUCH = frozenset({_TIMEOUT_EXCEEDED, _TOO_SLOW, _MEMORY_LIMIT_EXCEEDED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadLimits:
+    """What one question may take."""
+
+    time_max_s: float = 30.0
+    memory_max_bytes: int = 2 * 1024**3
+    threads_max: int = 2
+
+
+class Session:
+    """Asks the store. One question at a time: it belongs to one thread."""
+
+    def __init__(
+        self, client: Client, limits: ReadLimits, cancellation: Cancellation, comment: str = ""
+    ) -> None:
+        self._client = client
+        self._cancellation = cancellation
+        self._settings = {
+            "max_execution_time": limits.time_max_s,
+            "max_memory_usage": limits.memory_max_bytes,
+            "max_threads": limits.threads_max,
+            "log_comment": comment,
+        }
+
+    def table(self, sql: str, parameters: Mapping[str, Any]) -> pa.Table:
+        """Return the answer as columns; text of few words is dictionary-encoded.
+
+        Raise WrongQueryError where it takes more than the limits allow, CancelledError,
+        StoreUnavailableError.
+        """
+        self._cancellation.check()
+        with _read_errors():
+            return self._client.query_arrow(
+                sql, parameters=dict(parameters), settings=self._settings, use_strings=True
+            )
+
+    def rows(self, sql: str, parameters: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        """Return the answer as Python values: for answers of few rows."""
+        self._cancellation.check()
+        with _read_errors():
+            found = self._client.query(sql, parameters=dict(parameters), settings=self._settings)
+        return found.result_rows
+
+
+class ReadPool:
+    """So many clients for reading, each made when it is first needed. For several threads."""
+
+    def __init__(
+        self, connect: Callable[[], Client], *, size: int, wait_max_s: float, limits: ReadLimits
+    ) -> None:
+        self._connect = connect
+        self._wait_max_s = wait_max_s
+        self._limits = limits
+        self._free: queue.LifoQueue[Client | None] = queue.LifoQueue()
+        for _ in range(size):
+            self._free.put(None)
+
+    @contextmanager
+    def session(self, cancellation: Cancellation) -> Generator[Session]:
+        """Lend a client; raise OverloadedError when none gets free in time."""
+        try:
+            client = self._free.get(timeout=self._wait_max_s)
+        except queue.Empty:
+            raise OverloadedError("too many questions at once: ask again later") from None
+        comment = f"llm-observatory {uuid.uuid4().hex}"
+        try:
+            client = client or self._connect()
+            with cancellation.during(lambda: self._kill(comment)):
+                yield Session(client, self._limits, cancellation, comment)
+        finally:
+            self._free.put(client)
+
+    def _kill(self, comment: str) -> None:
+        with typed_errors():
+            self._connect().command(
+                "KILL QUERY WHERE Settings['log_comment'] = {comment:String} ASYNC",
+                parameters={"comment": comment},
+            )
+
+
+@cache
+def named_sql(name: str) -> str:
+    """Return the text of a file below sql/."""
+    return (resources.files("clickhouse") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
+
+
+@contextmanager
+def _read_errors() -> Generator[None]:
+    with typed_errors():
+        try:
+            yield
+        except ClickHouseError as error:
+            code = getattr(error, "code", None)
+            if code == _CANCELLED:
+                raise CancelledError("nobody waits for the answer any more") from error
+            if code in _TOO_MUCH:
+                raise WrongQueryError(
+                    "the answer takes too much time or memory: ask for a shorter time range "
+                    "or fewer spans"
+                ) from error
+            raise

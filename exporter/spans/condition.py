@@ -1,0 +1,94 @@
+"""Which spans a question is about: conditions on columns and attributes, as data.
+
+The languages that people ask in (label selectors, TraceQL) are read into these, and the store turns
+them into SQL with bound values. So neither knows the other.
+
+A field that a span does not have equals nothing and differs from everything, but for text columns:
+there "not known" is the empty text, as in Prometheus.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Scope(StrEnum):
+    """Where an attribute is looked for."""
+
+    SPAN = "span"
+    RESOURCE = "resource"
+    INSTRUMENTATION = "instrumentation"
+    EVENT = "event"
+    LINK = "link"
+    ANY = ""
+    """The span, else its resource."""
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnField:
+    """A column of the spans' table, by its name in the schema."""
+
+    column: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeField:
+    """An attribute by its key. Of events and links it is any one's."""
+
+    scope: Scope
+    key: str
+
+
+Field = ColumnField | AttributeField
+
+
+class Comparison(StrEnum):
+    """How a field is compared with a value. A pattern must match the whole text (RE2)."""
+
+    EQUAL = "="
+    NOT_EQUAL = "!="
+    LESS = "<"
+    LESS_OR_EQUAL = "<="
+    GREATER = ">"
+    GREATER_OR_EQUAL = ">="
+    MATCHES = "=~"
+    MATCHES_NOT = "!~"
+
+
+Value = str | int | float | bool | None
+"""None: compared by EQUAL the field is absent, by NOT_EQUAL it is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """One comparison."""
+
+    field: Field
+    comparison: Comparison
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    """Every one holds. Of none: every span."""
+
+    conditions: tuple[Condition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """At least one holds. Of none: no span."""
+
+    conditions: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """It does not hold."""
+
+    condition: Condition
+
+
+Condition = Compare | AllOf | AnyOf | Not
+EVERY_SPAN = AllOf()
