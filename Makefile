@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help run demo pictures test coverage lint format bench constraints clean
+.PHONY: help run demo dashboards pictures test coverage lint format bench constraints clean
 
 help:
 	@echo "make run      start the service with the embedded engine in ./data"
 	@echo "make demo     send it the traffic of a small LLM application"
+	@echo "make dashboards GRAFANA_URL=... GRAFANA_TOKEN=...   into your Grafana"
 	@echo "make test     run every test"
 	@echo "make lint     formatter, linter, types, import rules"
 	@echo "make bench    one million spans through the whole path"
@@ -18,6 +19,10 @@ run: $(VENV)/.run
 
 demo: $(VENV)/.demo
 	$(BIN)/llm-observatory demo
+
+# Into the Grafana at GRAFANA_URL with GRAFANA_TOKEN; OPTIONS for more, see docs/push.md.
+dashboards: $(VENV)/.run
+	$(BIN)/llm-observatory dashboards push $(OPTIONS)
 
 # The picture in the README, from a running service.
 pictures: $(VENV)/.demo

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from dashboards_py.push.cli import app as dashboards
 from exporter import __version__
 from exporter.demo.cli import demo_command
 from exporter.endpoints import Endpoints
@@ -71,6 +72,7 @@ def serve(
 
 app.command("demo")(demo_command)
 app.command("explain")(explain)
+app.add_typer(dashboards, name="dashboards")
 app.add_typer(prices, name="prices")
 app.add_typer(tokenizers, name="tokenizers")
 
