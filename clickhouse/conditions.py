@@ -1,6 +1,6 @@
 """Conditions as SQL: a WHERE clause whose values are all bound.
 
-    found = where(condition, content=ContentTime(is_content, start_ns, end_ns))
+    found = where(condition, beyond=Beyond(is_content, start_ns, end_ns))
     sql.replace("/* condition */", found.sql), parameters | found.parameters
 
 A clause is never NULL, so NOT and OR around it mean what they say. Column names come from the
@@ -31,6 +31,7 @@ from exporter.spans.condition import (
     Field,
     Not,
     Scope,
+    TraceField,
     Value,
 )
 from exporter.spans.schema import DERIVED_COLUMNS, SPAN_COLUMNS, TOKEN_KINDS
@@ -48,6 +49,17 @@ _MAPS = {
     Scope.INSTRUMENTATION: ("ScopeAttributes", "ScopeAttributeTypes"),
     Scope.EVENT: ("`Events.Attributes`", "`Events.AttributeTypes`"),
     Scope.LINK: ("`Links.Attributes`", "`Links.AttributeTypes`"),
+}
+_NS = "toUnixTimestamp64Nano(Timestamp)"
+# Of what is said of a trace: what it is compared as, and the question that finds the traces.
+_OF_TRACE = {
+    TraceField.DURATION: (
+        f"(max({_NS} + Duration) - min({_NS}))",
+        "UInt64",
+        "traces_that",
+    ),
+    TraceField.ROOT_NAME: ("`SpanName`", "LowCardinality(String)", "traces_with_root"),
+    TraceField.ROOT_SERVICE: ("`ServiceName`", "LowCardinality(String)", "traces_with_root"),
 }
 # The one attribute that has a column of its own, in the table's key.
 _SERVICE = AttributeField(Scope.RESOURCE, "service.name")
@@ -70,11 +82,11 @@ DEPTH_MAX = 40
 
 
 @dataclass(frozen=True, slots=True)
-class ContentTime:
-    """Lets content attributes be compared: they are in a table of their own, by time."""
+class Beyond:
+    """Lets a condition look beyond a span's own row, in a time: at its content and its trace."""
 
     is_content: Callable[[str], bool]
-    """Whether attributes of this key may hold content."""
+    """Whether attributes of this key may hold content: that is in a table of its own."""
     start_ns: int
     end_ns: int
 
@@ -101,20 +113,20 @@ class Names:
         return f"{{{name}:{type_}}}"
 
 
-def where(condition: Condition, prefix: str = "c", content: ContentTime | None = None) -> Where:
+def where(condition: Condition, prefix: str = "c", beyond: Beyond | None = None) -> Where:
     """Return a condition as a clause; raise WrongQueryError for what the store cannot compare.
 
-    Two clauses of one query need different prefixes. Without `content` a content attribute is
-    one that no span has.
+    Two clauses of one query need different prefixes. Without `beyond` a content attribute is
+    one that no span has, and nothing can be asked of a trace.
     """
     names = Names(prefix)
-    sql = clause(condition, names, content)
+    sql = clause(condition, names, beyond)
     return Where(sql, names.values)
 
 
-def clause(condition: Condition, names: Names, content: ContentTime | None = None) -> str:
+def clause(condition: Condition, names: Names, beyond: Beyond | None = None) -> str:
     """Return a condition as a clause, its values added to `names`."""
-    return _Writer(names, content).write(condition, DEPTH_MAX)
+    return _Writer(names, beyond).write(condition, DEPTH_MAX)
 
 
 def column_type(name: str) -> str:
@@ -135,9 +147,9 @@ def presence(of: Field, names: Names) -> str:
 
 
 class _Writer:
-    def __init__(self, names: Names, content: ContentTime | None) -> None:
+    def __init__(self, names: Names, beyond: Beyond | None) -> None:
         self._names = names
-        self._content = content
+        self._beyond = beyond
         self._left = COMPARISONS_MAX
 
     def write(self, condition: Condition, depth: int) -> str:
@@ -172,6 +184,8 @@ class _Writer:
             raise WrongQueryError("nil is compared by = and != only")
         if comparison is Comparison.MATCHES and not isinstance(value, str):
             raise WrongQueryError("a pattern is text")
+        if isinstance(of, TraceField):
+            return self._trace(of, comparison, value)
         if isinstance(of, ColumnField):
             return self._column(of.column, comparison, value)
         if value is None:
@@ -238,7 +252,7 @@ class _Writer:
         if of.scope is Scope.ANY:
             return self._span_else_resource(of.key, comparison, value)
         found = self._stored(of.scope, of.key, comparison, value)
-        if of.scope is Scope.SPAN and self._content and self._content.is_content(of.key):
+        if of.scope is Scope.SPAN and self._beyond and self._beyond.is_content(of.key):
             return f"({found} OR {self._in_content(of.key, comparison, value)})"
         return found
 
@@ -280,15 +294,25 @@ class _Writer:
         as_double = f"ifNull(toFloat64OrNull({text}) {comparison.value} {self._number(value)}, 0)"
         return f"({there} AND multiIf({kind} = 'int', {as_int}, {kind} = 'double', {as_double}, 0))"
 
+    # Beyond the span's row -------------------------------------------------------------------
+
+    def _trace(self, of: TraceField, comparison: Comparison, value: Value) -> str:
+        column, type_, name = _OF_TRACE[of]
+        inside = self._scalar(column, type_, comparison, value)
+        return f"(TraceId IN ({self._within(name, inside)}))"
+
+    def _within(self, name: str, condition: str) -> str:
+        if self._beyond is None:
+            raise WrongQueryError("content and traces can be asked for in a time range only")
+        start = self._names.bind(self._beyond.start_ns, "Int64")
+        end = self._names.bind(self._beyond.end_ns, "Int64")
+        text = named_sql(name).replace("/* start */", start).replace("/* end */", end)
+        return text.replace("/* condition */", condition)
+
     def _in_content(self, key: str, comparison: Comparison, value: Value) -> str:
-        assert self._content is not None  # noqa: S101 - the caller looked
-        start = self._names.bind(self._content.start_ns, "Int64")
-        end = self._names.bind(self._content.end_ns, "Int64")
         mark = self._names.bind(key, "String")
         inside = self._valued("Attributes", "AttributeTypes", mark, comparison, value)
-        spans = named_sql("content_spans").replace("/* start */", start)
-        spans = spans.replace("/* end */", end).replace("/* condition */", inside)
-        return f"((TraceId, SpanId) IN ({spans}))"
+        return f"((TraceId, SpanId) IN ({self._within('content_spans', inside)}))"
 
 
 def whole(pattern: str) -> str:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from clickhouse.client import Address, Writer, connect, parse_address
-from clickhouse.conditions import COMPARISONS_MAX, DEPTH_MAX, ContentTime, where
+from clickhouse.conditions import COMPARISONS_MAX, DEPTH_MAX, Beyond, where
 from clickhouse.migrate import Retention, migrate
 from clickhouse.reads.session import ReadLimits, ReadPool
 from exporter.cancellation import Cancellation
@@ -213,8 +213,7 @@ CONDITIONS = st.recursive(
 
 
 def found(client: Client, condition: Condition) -> set[int]:
-    content = ContentTime(lambda key: key == CONTENT_KEY, *RANGE)
-    asked = where(condition, content=content)
+    asked = where(condition, beyond=Beyond(lambda key: key == CONTENT_KEY, *RANGE))
     result = client.query(
         f"SELECT SpanId FROM otel_traces WHERE {asked.sql} LIMIT 1000",
         parameters=asked.parameters,
