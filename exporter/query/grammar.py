@@ -12,6 +12,7 @@ from importlib import resources
 
 from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedInput, UnexpectedToken
+from lark.lexer import PatternStr
 
 from exporter.errors import WrongQueryError
 
@@ -37,7 +38,8 @@ def read(text: str, grammar: str, names: Mapping[str, str]) -> Tree[Token]:
         return _parser(grammar).parse(text)
     except UnexpectedInput as error:
         position = _position(error, text)
-        raise wrong(_problem(error, names), text, position) from None
+        shown = {**_literals(grammar), **names}
+        raise wrong(_problem(error, shown), text, position) from None
 
 
 def wrong(problem: str, text: str, position: int) -> WrongQueryError:
@@ -78,6 +80,13 @@ def unquote(token: Token, text: str) -> str:
 def _parser(grammar: str) -> Lark:
     text = (resources.files("exporter.query") / grammar).read_text(encoding="utf-8")
     return Lark(text, parser="lalr", lexer="contextual", propagate_positions=True)
+
+
+@cache
+def _literals(grammar: str) -> dict[str, str]:
+    """Return the terminals that are always the same text, with it."""
+    terminals = _parser(grammar).terminals
+    return {t.name: t.pattern.value for t in terminals if isinstance(t.pattern, PatternStr)}
 
 
 def _position(error: UnexpectedInput, text: str) -> int:

@@ -36,9 +36,6 @@ LABELS: dict[str, str] = {
 """Every label that spans are selected by, with its column."""
 
 _NAMES = {
-    "LBRACE": "{",
-    "RBRACE": "}",
-    "COMMA": ",",
     "NAME": "a label",
     "TEXT": "quoted text",
     "OPERATOR": "= or != or =~ or !~",
