@@ -43,7 +43,7 @@ _DERIVED = {
     + " + ".join(f"ifNull({column}, 0)" for column in _TOKENS)
     + ")"
 }
-_MAPS = {
+MAPS = {
     Scope.SPAN: ("SpanAttributes", "SpanAttributeTypes"),
     Scope.RESOURCE: ("ResourceAttributes", "ResourceAttributeTypes"),
     Scope.INSTRUMENTATION: ("ScopeAttributes", "ScopeAttributeTypes"),
@@ -266,7 +266,7 @@ class _Writer:
         return f"({on_span} OR ({on_resource} AND NOT {absent}))"
 
     def _stored(self, scope: Scope, key: str, comparison: Comparison, value: Value) -> str:
-        texts, kinds = _MAPS[scope]
+        texts, kinds = MAPS[scope]
         mark = self._names.bind(key, "String")
         if scope in {Scope.EVENT, Scope.LINK}:
             if value is None:
