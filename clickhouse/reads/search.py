@@ -113,10 +113,18 @@ def services(
     return [ServiceOfTrace(*row) for row in rows]
 
 
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """Some traces, from when to when their spans began, and which spans of them (empty: all)."""
+
+    ids: tuple[str, ...]
+    time_ns: tuple[int, int]
+    span_ids: tuple[str, ...] = ()
+
+
 def spans(  # noqa: PLR0913, PLR0917 - each is one part of the question
     session: Session,
-    ids: Sequence[str],
-    time_ns: tuple[int, int],
+    traces: Traces,
     condition: Condition,
     beyond: Beyond,
     shown: Mapping[str, Field],
@@ -128,12 +136,19 @@ def spans(  # noqa: PLR0913, PLR0917 - each is one part of the question
     trace), and for each of `shown` its text and its kind: `Text0`, `Kind0`, ...
     """
     names = Names()
-    within = max(time_ns[0], beyond.start_ns), min(time_ns[1], beyond.end_ns)
+    (first_ns, last_ns) = traces.time_ns
+    within = max(first_ns, beyond.start_ns), min(last_ns, beyond.end_ns)
     return session.table(
         named_sql("search_spans")
         .replace("/* condition */", clause(condition, names, beyond))
         .replace("/* values */", _values(shown, names)),
-        _traces(ids, within) | names.values | {"spans": spans_max, "limit": SPANS_SHOWN_MAX},
+        _traces(traces.ids, within)
+        | names.values
+        | {
+            "span_ids": list(traces.span_ids),
+            "spans": spans_max,
+            "limit": SPANS_SHOWN_MAX,
+        },
     )
 
 

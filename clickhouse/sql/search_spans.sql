@@ -13,6 +13,7 @@ FROM
     WHERE Timestamp >= fromUnixTimestamp64Nano({first_ns:Int64})
         AND Timestamp < fromUnixTimestamp64Nano({last_ns:Int64})
         AND TraceId IN {trace_ids:Array(String)}
+        AND (empty({span_ids:Array(String)}) OR SpanId IN {span_ids:Array(String)})
         AND /* condition */
     ORDER BY TraceId, SpanId, UsageRole = 'duplicate'
     LIMIT 1 BY TraceId, SpanId
