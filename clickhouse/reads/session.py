@@ -7,6 +7,7 @@ which a server and the engine both show in `system.processes`.
 from __future__ import annotations
 
 import queue
+import re
 import uuid
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,9 @@ _TIMEOUT_EXCEEDED = 159
 _TOO_SLOW = 160
 _MEMORY_LIMIT_EXCEEDED = 241
 _CANCELLED = 394
+_NO_PATTERN = 427
+# ClickHouse's message goes on with advice for those who write SQL.
+_PATTERN_ERROR = re.compile(r"error: ([^\n]*?)\. Look at")
 _TOO_MUCH = frozenset({_TIMEOUT_EXCEEDED, _TOO_SLOW, _MEMORY_LIMIT_EXCEEDED})
 
 
@@ -125,9 +129,16 @@ def _read_errors() -> Generator[None]:
             code = getattr(error, "code", None)
             if code == _CANCELLED:
                 raise CancelledError("nobody waits for the answer any more") from error
+            if code == _NO_PATTERN:
+                raise WrongQueryError(f"not a pattern that RE2 reads: {_reason(error)}") from error
             if code in _TOO_MUCH:
                 raise WrongQueryError(
                     "the answer takes too much time or memory: ask for a shorter time range "
                     "or fewer spans"
                 ) from error
             raise
+
+
+def _reason(error: ClickHouseError) -> str:
+    found = _PATTERN_ERROR.search(str(error))
+    return found[1] if found else "it is malformed"

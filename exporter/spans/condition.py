@@ -40,7 +40,16 @@ class AttributeField:
     key: str
 
 
-Field = ColumnField | AttributeField
+class TraceField(StrEnum):
+    """What is said of a whole trace, as far as it is in the question's time."""
+
+    DURATION = "traceDuration"
+    """From the first start to the last end, nanoseconds."""
+    ROOT_NAME = "rootName"
+    ROOT_SERVICE = "rootServiceName"
+
+
+Field = ColumnField | AttributeField | TraceField
 
 
 class Comparison(StrEnum):

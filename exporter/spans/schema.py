@@ -234,6 +234,11 @@ GENAI_COLUMNS: tuple[Column, ...] = (
 
 SPAN_COLUMNS: tuple[Column, ...] = (*COLLECTOR_COLUMNS, *FIDELITY_COLUMNS, *GENAI_COLUMNS)
 
+# Not in the table: what questions may ask for besides, computed where it is read.
+DERIVED_COLUMNS: tuple[Column, ...] = (
+    Column("TokensTotal", _COUNT, "tokens of every kind, null where none is known"),
+)
+
 CONTENT_COLUMNS: tuple[Column, ...] = (
     Column("Timestamp", _TIME, "start of the span"),
     Column("TraceId", _STRING, "trace id, 32 lower-case hex digits"),

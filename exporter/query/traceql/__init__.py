@@ -1,0 +1,1 @@
+"""The part of TraceQL that is served: text in, a query of conditions out (docs/tempo.md)."""

@@ -1,0 +1,185 @@
+"""Read what follows the spans of a TraceQL query: stages, metrics and hints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from lark import Token, Tree
+
+from exporter.query.grammar import wrong
+from exporter.query.traceql.ast import (
+    By,
+    Coalesce,
+    Filter,
+    Function,
+    Measure,
+    Metrics,
+    Named,
+    Query,
+    Select,
+    Spans,
+    Stage,
+    Threshold,
+)
+from exporter.query.traceql.comparisons import Comparisons, Literal
+from exporter.query.traceql.fields import NUMERIC
+from exporter.spans.condition import AttributeField, ColumnField, Comparison, TraceField
+
+STAGES_MAX = 10
+"""Stages of one query."""
+BY_MAX = 5
+"""Fields that a metrics query groups by, as in Tempo."""
+
+_MEASURES = {measure.value: measure for measure in Measure}
+_FUNCTIONS = {function.value: function for function in Function}
+_OTHER = ("select", "by", "coalesce")
+_WITHOUT_FIELD = {Measure.RATE, Measure.COUNT}
+_SIGNS = {"=", "!=", "<", "<=", ">", ">="}
+
+
+class Stages:
+    """Reads stages of one text."""
+
+    def __init__(
+        self, text: str, comparisons: Comparisons, spans: Callable[[Tree[Token]], Spans]
+    ) -> None:
+        self._text = text
+        self._comparisons = comparisons
+        self._spans = spans
+
+    def add(self, query: Query, tree: Tree[Token]) -> Query:
+        """Return the query with one more stage, or with its hints."""
+        if tree.data == "call":
+            return self._hinted(query, tree)
+        word = tree.children[0]
+        assert isinstance(word, Token)  # noqa: S101 - the grammar says so
+        position = word.start_pos or 0
+        if query.metrics is not None:
+            raise self._wrong("nothing can follow the metrics of a query", position)
+        if len(query.stages) == STAGES_MAX:
+            raise self._wrong(f"more than {STAGES_MAX} stages", position)
+        for each in _calls(tree):
+            if str(each.children[0]) != "by":
+                query = self._hinted(query, each)
+        if measure := _MEASURES.get(word):
+            return replace(query, metrics=self._metrics(query, measure, tree, position))
+        return replace(query, stages=(*query.stages, self._stage(str(word), tree, position)))
+
+    def _stage(self, word: str, tree: Tree[Token], position: int) -> Stage:
+        arguments, by, threshold = _parts(tree)
+        if by is not None:
+            raise self._wrong(f"write | by(...) as a stage of its own after {word}", position)
+        if word in _FUNCTIONS:
+            return self._threshold(_FUNCTIONS[word], arguments, threshold, position)
+        if threshold is not None:
+            raise self._wrong(f"{word}() is not compared with anything", position)
+        match word:
+            case "select" if arguments:
+                return Select(tuple(self._comparisons.field(each) for each in arguments))
+            case "by" if len(arguments) == 1:
+                return By(self._comparisons.field(arguments[0]))
+            case "coalesce" if not arguments:
+                return Coalesce()
+            case "select" | "by" | "coalesce":
+                number = {"select": "fields", "by": "one field", "coalesce": "nothing"}[word]
+                raise self._wrong(f"{word}() takes {number}", position)
+            case _:
+                known = ", ".join((*_OTHER, *_FUNCTIONS, *_MEASURES))
+                raise self._wrong(f"{word} is not served; served are {known}", position)
+
+    def _threshold(
+        self, function: Function, arguments: list[Any], threshold: Any, position: int
+    ) -> Threshold:
+        wanted = 0 if function is Function.COUNT else 1
+        if len(arguments) != wanted:
+            raise self._wrong(
+                f"{function}() takes {'one field' if wanted else 'nothing'}", position
+            )
+        if threshold is None:
+            raise self._wrong(f"{function}() has to be compared, as in {function}() > 2", position)
+        of = self._comparisons.field(arguments[0]) if wanted else None
+        if of is not None:
+            self._numeric(of, position)
+        sign = str(threshold.children[0].children[0])
+        value = self._comparisons.operand(threshold.children[1])
+        if sign not in _SIGNS:
+            raise self._wrong("a number is compared by = != < <= > >=", position)
+        number = value.value if isinstance(value, Literal) else None
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            raise self._wrong("a number or a duration is expected", threshold.meta.start_pos)
+        return Threshold(function, of, Comparison(sign), number)
+
+    def _metrics(self, query: Query, measure: Measure, tree: Tree[Token], position: int) -> Metrics:
+        arguments, by, threshold = _parts(tree)
+        if query.stages or not isinstance(query.spans, Filter):
+            raise self._wrong("metrics are served of one { } without other stages", position)
+        if threshold is not None:
+            raise self._wrong("metrics are not compared with anything yet", position)
+        of: Named | None = None
+        if measure in _WITHOUT_FIELD:
+            if arguments:
+                raise self._wrong(f"{measure}() takes nothing", position)
+        else:
+            if not arguments:
+                raise self._wrong(f"{measure}() takes a field", position)
+            of = self._comparisons.field(arguments.pop(0))
+            self._numeric(of, position)
+        quantiles = tuple(self._quantile(each, position) for each in arguments)
+        if bool(quantiles) != (measure is Measure.QUANTILE):
+            raise self._wrong("quantile_over_time(field, 0.5, ...) takes quantiles", position)
+        return Metrics(measure, of, quantiles, self._by(by, position))
+
+    def _by(self, by: Any, position: int) -> tuple[Named, ...]:
+        if by is None:
+            return ()
+        fields = tuple(self._comparisons.field(each) for each in by.children[1:] if each)
+        if not 0 < len(fields) <= BY_MAX:
+            raise self._wrong(f"by() takes 1 to {BY_MAX} fields", position)
+        for each in fields:
+            if isinstance(each.field, TraceField):
+                raise self._wrong(f"metrics by {each.name} are not served", position)
+        return fields
+
+    def _quantile(self, tree: Any, position: int) -> float:
+        found = self._comparisons.operand(tree)
+        value = found.value if isinstance(found, Literal) and found.kind == "number" else None
+        if not isinstance(value, int | float) or not 0 <= value <= 1:
+            raise self._wrong("a quantile is a number from 0 to 1", position)
+        return float(value)
+
+    def _numeric(self, of: Named, position: int) -> None:
+        numeric = isinstance(of.field, AttributeField) or (
+            isinstance(of.field, ColumnField) and of.field.column in NUMERIC
+        )
+        if not numeric:
+            raise self._wrong(f"{of.name} is no number", position)
+
+    def _hinted(self, query: Query, tree: Tree[Token]) -> Query:
+        word, *hints = tree.children
+        position = tree.meta.start_pos
+        if word != "with":
+            raise self._wrong(f"{word} stands where with(...) or a stage is expected", position)
+        found = dict(query.hints)
+        for each in hints:
+            if not isinstance(each, Tree) or each.data != "hint":
+                raise self._wrong("with() takes hints such as most_recent=true", position)
+            name, value = each.children
+            found[str(name)] = str(value.children[0] if isinstance(value, Tree) else value)
+        return replace(query, hints=found)
+
+    def _wrong(self, problem: str, position: int) -> Exception:
+        return wrong(problem, self._text, position)
+
+
+def _parts(tree: Tree[Token]) -> tuple[list[Any], Any, Any]:
+    """Return the arguments of a stage, its `by` and its threshold, None where there is none."""
+    trees = [each for each in tree.children[1:] if isinstance(each, Tree)]
+    by = next((each for each in _calls(tree) if str(each.children[0]) == "by"), None)
+    threshold = next((each for each in trees if each.data == "threshold"), None)
+    return [each for each in trees if each.data not in {"call", "threshold"}], by, threshold
+
+
+def _calls(tree: Tree[Token]) -> list[Tree[Token]]:
+    return [each for each in tree.children if isinstance(each, Tree) and each.data == "call"]
