@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -111,7 +112,7 @@ def wall_times(spans: Sequence[Span]) -> list[tuple[Span, int]]:
             key=lambda node: (node.missing, _first(node.span)),
         )
         edges = sorted({t for n in mine for t in (n.span.start, max(n.span.start, n.span.end))})
-        for begin, end in zip(edges, edges[1:], strict=False):
+        for begin, end in pairwise(edges):
             running = [n for n in mine if n.span.start <= begin and n.span.end >= end]
             waiting = {id(above) for node in running for above in node.ancestors()}
             deepest = [node for node in running if id(node) not in waiting]

@@ -11,8 +11,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from exporter.query.flame.build import DEEPER, DEEPEST, MISSING_PARENT, NOT_SET
-from exporter.query.flame.build import dimensions, hierarchy
+from exporter.query.flame.build import (
+    DEEPER,
+    DEEPEST,
+    MISSING_PARENT,
+    NOT_SET,
+    dimensions,
+    hierarchy,
+)
 from exporter.query.flame.diff import diff
 from exporter.query.flame.fold import fold
 from exporter.query.flame.lineage import lineage
@@ -23,8 +29,17 @@ from exporter.query.flame.tree import FlameTree
 from exporter.query.flame.wall import wall
 from exporter.query.flame.work import work
 from exporter.spans.schema import TOKEN_KINDS
-from tests.support.flame import Span, any_spans, check, columns, elapsed, own_values, paths
-from tests.support.flame import wall_times, work_times
+from tests.support.flame import (
+    Span,
+    any_spans,
+    check,
+    columns,
+    elapsed,
+    own_values,
+    paths,
+    wall_times,
+    work_times,
+)
 
 TYPES = pytest.mark.parametrize("name", ["cost", "wall", "work"])
 

@@ -49,6 +49,19 @@ class FrameFacts:
     """http, db, messaging or rpc where the attributes say so; empty: the name has to."""
 
 
+# The column of the spans table that each fact comes from; `protocol` is from attributes.
+FACT_COLUMNS: dict[str, str] = {
+    "span_class": "SpanClass",
+    "operation": "Operation",
+    "model": "Model",
+    "agent": "Agent",
+    "tool": "Tool",
+    "span_name": "SpanName",
+    "span_kind": "SpanKind",
+    "endpoint": "Endpoint",
+}
+
+
 def frame_texts(facts: Iterable[FrameFacts]) -> tuple[str, ...]:
     """Give each combination its frame; different ones may share a frame."""
     return tuple(frame_text(one) for one in facts)

@@ -67,7 +67,7 @@ PROFILE_TYPES: tuple[ProfileType, ...] = (
     _tokens("tokens_output", "output tokens without reasoning", "output"),
     _tokens("tokens_reasoning", "output tokens spent on reasoning", "reasoning"),
     ProfileType("calls", "count", Measure.CALLS, "calls that a provider would bill"),
-    ProfileType("errors", "count", Measure.ERRORS, "spans that failed"),
+    ProfileType("errors", "count", Measure.ERRORS, "calls, tools and look-ups that failed"),
     ProfileType(
         "wall", "nanoseconds", Measure.WALL, "time that a person waited; parallel spans share it"
     ),
