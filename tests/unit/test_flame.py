@@ -35,6 +35,7 @@ from tests.support.flame import (
     check,
     columns,
     elapsed,
+    family,
     own_values,
     paths,
     wall_times,
@@ -195,16 +196,21 @@ def test_folding_keeps_the_largest():
 
 @given(any_spans, st.integers(1, 9))
 def test_a_subtree_is_a_span_and_all_below_it(spans, chosen):
-    spans = all_of(spans)
     part = subtree(columns(spans), np.array([chosen], np.uint64))
-    names = {(int(t), int(s)) for t, s in zip(part.trace, part.span, strict=True)}
-    assert chosen in {s for _, s in names} or not len(part)
     assert not lineage(part).missing.any()
+    kept = [
+        [above.span for above in (node, *node.ancestors())]
+        for node in family(spans)
+        if chosen in {above.span.span for above in (node, *node.ancestors())}
+    ]
     expected = Counter()
-    for trace in {span.trace for span in spans}:
-        kept = [s for s in spans if s.trace == trace and (s.trace, s.span) in names]
-        expected[trace] = elapsed(kept)
-    assert flame_graph(part, BY_NAME["wall"]).total[0] == sum(expected.values())
+    for line in kept:
+        top = max(at for at, span in enumerate(line) if span.span == chosen)
+        frames = [span.frame for span in line[top::-1]]
+        path = tuple(frame for frame, before in zip(frames, ["", *frames], strict=False)
+                     if frame != before)  # fmt: skip
+        expected[path] += line[0].value
+    assert own_values(hierarchy(part)) == {path: value for path, value in expected.items() if value}
 
 
 def test_a_subtree_of_wall_time_is_as_wide_as_the_span():
