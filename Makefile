@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BROWSER := tests/browser/node_modules
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: help run demo dashboards pictures test coverage lint format bench constraints clean
@@ -24,14 +25,16 @@ demo: $(VENV)/.demo
 dashboards: $(VENV)/.run
 	$(BIN)/llm-observatory dashboards push $(OPTIONS)
 
-# The picture in the README, from a running service.
-pictures: $(VENV)/.demo
+# The picture in the README, from a running service, and those of docs/flame-graphs.md, from
+# Grafana's panel.
+pictures: $(VENV)/.demo $(VENV)/.test $(BROWSER)/.installed
 	$(BIN)/llm-observatory demo --rounds 40 --picture docs/demo.svg
+	UPDATE_PICTURES=1 $(BIN)/python -m pytest tests/e2e/test_flame_clients.py
 
-test: $(VENV)/.test
+test: $(VENV)/.test $(BROWSER)/.installed
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 
-coverage: $(VENV)/.test
+coverage: $(VENV)/.test $(BROWSER)/.installed
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine --quiet
@@ -49,6 +52,7 @@ format: $(VENV)/.lint
 
 bench: $(VENV)/.run
 	$(BIN)/python -m tests.bench.write_path
+	$(BIN)/python -m tests.bench.flame
 
 # The tested versions of everything, from a new environment with the newest that the bounds allow.
 constraints:
@@ -60,7 +64,7 @@ constraints:
 	rm -rf $(VENV)-new
 
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) $(BROWSER) build *.egg-info
 
 $(VENV)/.venv:
 	$(PYTHON) -m venv $(VENV)
@@ -76,6 +80,11 @@ $(VENV)/.demo: $(VENV)/.run
 
 $(VENV)/.test: $(VENV)/.run
 	$(PIP) --editable '.[demo,test]'
+	@touch $@
+
+# Grafana's panel and speedscope: about a minute and 600 MB, once.
+$(BROWSER)/.installed: tests/browser/package.json tests/browser/package-lock.json
+	cd tests/browser && npm ci --no-progress --silent
 	@touch $@
 
 $(VENV)/.lint: $(VENV)/.run
