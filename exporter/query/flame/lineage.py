@@ -42,9 +42,8 @@ def first_order(spans: FlameSpans, rows: npt.NDArray[np.intp], *major: npt.NDArr
 
     Only rows that are the same in everything are left to chance, which then makes no difference.
     """
-    texts = sorted(range(len(spans.frames)), key=spans.frames.__getitem__)
-    rank = np.empty(len(texts), np.int32)
-    rank[texts] = np.arange(len(texts))
+    place = {text: at for at, text in enumerate(sorted(set(spans.frames)))}
+    rank = np.array([place[text] for text in spans.frames], np.int32)
     keys = (
         spans.value[rows],
         spans.parent[rows],
