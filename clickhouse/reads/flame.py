@@ -108,7 +108,7 @@ def flame_spans(session: Session, wanted: SpansWanted) -> pa.Table | None:
 
 
 def traces_time(session: Session, trace_ids: Sequence[str]) -> tuple[int, int] | None:
-    """Return the start and end of a time in which all spans of some traces began; None: no spans."""
+    """Return a time in which all spans of some traces began, None: there are none."""
     found = session.rows(named_sql("traces_time"), {"trace_ids": list(trace_ids), "limit": 1})
     if not found:
         return None

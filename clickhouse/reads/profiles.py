@@ -11,7 +11,7 @@ from clickhouse.conditions import where
 from clickhouse.reads.flame import Counted, Counting
 from clickhouse.reads.session import Session, named_sql
 from exporter.errors import WrongQueryError
-from exporter.spans.condition import AllOf, AnyOf, AttributeField, Compare, Condition, Not
+from exporter.spans.condition import AllOf, AnyOf, ColumnField, Compare, Condition, Not
 from exporter.spans.schema import NANOSECONDS, SPAN_COLUMNS
 
 MINUTE_NS = 60 * NANOSECONDS
@@ -73,8 +73,7 @@ def exemplars(session: Session, wanted: SumsWanted) -> dict[tuple[object, ...], 
     """Return, by step and columns, the span that counts most by the first of `counted`."""
     sql, parameters = _question(wanted, "profile_exemplars", [wanted.counted[0].sql])
     return {
-        (step, *words): SpanThatCounts(*most, value)
-        for step, *words, most, value in session.rows(sql, parameters)
+        tuple(row[:-2]): SpanThatCounts(*row[-2], row[-1]) for row in session.rows(sql, parameters)
     }
 
 
@@ -183,10 +182,8 @@ def _columns(condition: Condition) -> Iterator[str]:
                 yield from _columns(part)
         case Not(inner):
             yield from _columns(inner)
-        case Compare(AttributeField()):
-            yield "SpanAttributes"
         case Compare(field):
-            yield field.column
+            yield field.column if isinstance(field, ColumnField) else "SpanAttributes"
 
 
 def _name(column: str) -> str:

@@ -36,6 +36,7 @@ from exporter.query.profiles.request import (
     TOKEN_TYPE,
     ProfileQuery,
     Selection,
+    SeriesQuery,
     Time,
     check_dimensions,
     label_column,
@@ -72,19 +73,6 @@ class ProfileLimits:
     label_values_max: int = 1000
     minutes_days: int
     """For how long the usage by minute is kept."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeriesQuery:
-    """A profile over time."""
-
-    profile: ProfileQuery
-    step_ns: int
-    group_by: tuple[str, ...] = ()
-    """Labels."""
-    average: bool = False
-    limit: int | None = None
-    with_exemplars: bool = False
 
 
 class ProfileQuestions:
@@ -337,9 +325,7 @@ class ProfileQuestions:
         if ids is None:
             return selection.condition, during
         ran = traces_time(session, ids)
-        these = AnyOf(
-            tuple(Compare(ColumnField("TraceId"), Comparison.EQUAL, one) for one in ids)
-        )
+        these = AnyOf(tuple(Compare(ColumnField("TraceId"), Comparison.EQUAL, one) for one in ids))
         return AllOf((these, selection.condition)), Time(*ran) if ran else during
 
 

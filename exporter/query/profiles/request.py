@@ -12,14 +12,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from exporter.errors import WrongQueryError
-from exporter.query.flame.profile_types import BY_ID, BY_NAME, Measure, ProfileType
+from exporter.query.flame.profile_types import (
+    BY_ID,
+    BY_NAME,
+    PROFILE_TYPES,
+    Measure,
+    ProfileType,
+)
 from exporter.query.grammar import wrong
 from exporter.query.selectors import LABELS, Matcher, condition_of, matchers
-from exporter.spans.condition import AllOf, Comparison, Condition
+from exporter.spans.condition import AllOf, AnyOf, ColumnField, Compare, Comparison, Condition
 
 GROUP_BY = "__group_by__"
 PROFILE_TYPE = "__profile_type__"
-TOKEN_TYPE = "token_type"
+TOKEN_TYPE = "token_type"  # noqa: S105 - a kind of count, no secret
 DIMENSIONS_MAX = 8
 """Levels of a flame graph of labels, and labels of a series: more cannot be read."""
 IDS_MAX = 100
@@ -64,6 +70,19 @@ class ProfileQuery:
     """Only what is at or below these spans, none: everything."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesQuery:
+    """A profile over time."""
+
+    profile: ProfileQuery
+    step_ns: int
+    group_by: tuple[str, ...] = ()
+    """Labels."""
+    average: bool = False
+    limit: int | None = None
+    with_exemplars: bool = False
+
+
 def profile_type(text: str) -> ProfileType:
     """Return a profile type by its id, or by its short name; raise WrongQueryError."""
     # A sixth part says whether samples are deltas; it changes nothing here.
@@ -105,6 +124,25 @@ def selection_of(text: str, trace_ids: Sequence[str] = ()) -> Selection:
     condition = condition_of(labels, text) if labels else AllOf()
     found = None if traces is None else tuple(sorted(traces))
     return Selection(condition, found, tuple(types), dimensions)
+
+
+def selection_of_any(texts: Sequence[str]) -> Selection:
+    """Read selectors of which one must hold, as label look-ups send them; none: every span."""
+    found = [selection_of(text) for text in texts]
+    if len(found) == 1:
+        return found[0]
+    types = tuple(matcher for each in found for matcher in each.profile_types)
+    conditions = tuple(AllOf((each.condition, _of_traces(each))) for each in found)
+    return Selection(AnyOf(conditions) if found else AllOf(), profile_types=types)
+
+
+def profile_types_of(selection: Selection) -> tuple[ProfileType, ...]:
+    """Return the profile types that a selection is about."""
+    return tuple(
+        kind
+        for kind in PROFILE_TYPES
+        if all(_matches(matcher, kind.id) for matcher in selection.profile_types)
+    )
 
 
 def trace_ids_of(trace_ids: Sequence[str], profile_ids: Sequence[str] = ()) -> tuple[str, ...]:
@@ -162,6 +200,23 @@ def _trace_ids(matcher: Matcher) -> set[str] | None:
     if matcher.comparison is Comparison.MATCHES and all(map(_TRACE_ID.fullmatch, ids)):
         return set(ids)
     return None
+
+
+def _of_traces(selection: Selection) -> Condition:
+    if selection.trace_ids is None:
+        return AllOf()
+    return AnyOf(
+        tuple(Compare(ColumnField("TraceId"), Comparison.EQUAL, i) for i in selection.trace_ids)
+    )
+
+
+def _matches(matcher: Matcher, text: str) -> bool:
+    """Whether a text is what a matcher asks for; of patterns those that list whole texts."""
+    if matcher.comparison in {Comparison.EQUAL, Comparison.NOT_EQUAL}:
+        return (text == matcher.value) is (matcher.comparison is Comparison.EQUAL)
+    words = matcher.value.replace("\\", "").strip("()").split("|")
+    found = matcher.value in {".*", ".+"} or text in words
+    return found is (matcher.comparison is Comparison.MATCHES)
 
 
 def _id(text: str, form: re.Pattern[str], problem: str) -> str:
