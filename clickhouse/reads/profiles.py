@@ -72,9 +72,10 @@ def minute_sums(session: Session, wanted: SumsWanted) -> pa.Table:
 def exemplars(session: Session, wanted: SumsWanted) -> dict[tuple[object, ...], SpanThatCounts]:
     """Return, by step and columns, the span that counts most by the first of `counted`."""
     sql, parameters = _question(wanted, "profile_exemplars", [wanted.counted[0].sql])
-    return {
-        tuple(row[:-2]): SpanThatCounts(*row[-2], row[-1]) for row in session.rows(sql, parameters)
-    }
+    found: dict[tuple[object, ...], SpanThatCounts] = {}
+    for *group, (start_ms, trace_id, span_id), value in session.rows(sql, parameters):
+        found[tuple(group)] = SpanThatCounts(start_ms, trace_id, span_id, value)
+    return found
 
 
 def has_minutes(wanted: SumsWanted) -> bool:

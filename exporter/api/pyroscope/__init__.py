@@ -1,6 +1,6 @@
 """The Pyroscope API: what Grafana's Pyroscope data source and Profiles Drilldown ask for.
 
-messages.py   the messages, by field number        connect.py   the Connect protocol, unary
-querier.py    the procedures                       render.py    GET /render and /render-diff
-router.py     all of it below one prefix
+Requests (messages.py) arrive by the Connect protocol (connect.py), are read into questions
+(asked.py) by a procedure (labels.py, flamegraphs.py, timelines.py, listed in querier.py), and are
+answered by whoever has the methods of questions.py. render.py is the older way by URL.
 """

@@ -99,10 +99,10 @@ async def call(procedure: Procedure | None, request: Request) -> Response:
     form = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if form not in {PROTO, JSON}:
         return Response(status_code=415, headers={"Accept-Post": f"{PROTO}, {JSON}"})
+    if procedure is None:
+        return failure(Code.UNIMPLEMENTED, "this part of Pyroscope's API is not served here")
     timeout_s: float | None = None
     try:
-        if procedure is None:
-            raise UnsupportedError("this part of Pyroscope's API is not served here")
         timeout_s = _timeout(request)
         asked = _decode(await read_body(request), procedure.request(), form)
         body = await ask(

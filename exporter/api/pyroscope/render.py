@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from typing import Any
 
-from exporter.api.pyroscope.querier import DOT_NODES, split_query
+from exporter.api.pyroscope.asked import split_query
+from exporter.api.pyroscope.flamegraphs import DOT_NODES
 from exporter.api.pyroscope.questions import Profiles
 from exporter.cancellation import Cancellation
 from exporter.errors import UnsupportedError, WrongQueryError
 from exporter.query.flame.diff import diff
 from exporter.query.flame.encode.folded import to_folded
-from exporter.query.flame.encode.levels import to_diff_levels, to_levels
+from exporter.query.flame.encode.levels import DiffLevels, Levels, to_diff_levels, to_levels
 from exporter.query.flame.encode.pprof import to_pprof
 from exporter.query.flame.fold import fold
 from exporter.query.flame.profile_types import DEFAULT, ProfileType
@@ -68,13 +68,7 @@ class Render:
         if form == "dot":
             return to_dot(tree, query.kind), "text/plain"
         found = to_levels(tree)
-        bearer = {
-            "names": found.names,
-            "levels": [level.tolist() for level in found.levels],
-            "numTicks": found.total,
-            "maxSelf": found.max_self,
-        }
-        return _page(bearer, query.kind, "single"), _JSON
+        return _page(found, query.kind, "single"), _JSON
 
     def double(
         self, parameters: dict[str, str], cancellation: Cancellation
@@ -91,14 +85,8 @@ class Render:
             self._profiles.flame_graph(right, cancellation),
         )
         found = to_diff_levels(fold_diff(both, self._nodes(parameters, self._nodes_max)))
-        bearer = {
-            "names": found.names,
-            "levels": [level.tolist() for level in found.levels],
-            "numTicks": found.total,
-            "maxSelf": found.max_self,
-        }
         ticks = {"leftTicks": found.left_ticks, "rightTicks": found.right_ticks}
-        return _page(bearer, left.kind, "double", **ticks), _JSON
+        return _page(found, left.kind, "double", **ticks), _JSON
 
     def _query(self, parameters: dict[str, str], query: str, start: str, end: str) -> ProfileQuery:
         kind, selector = split_query(parameters.get(query, ""))
@@ -127,7 +115,13 @@ class Render:
         return min(int(text) or default, self._nodes_max)
 
 
-def _page(bearer: dict[str, Any], kind: ProfileType, form: str, **ticks: int) -> str:
+def _page(found: Levels | DiffLevels, kind: ProfileType, form: str, **ticks: int) -> str:
+    bearer = {
+        "names": found.names,
+        "levels": [level.tolist() for level in found.levels],
+        "numTicks": found.total,
+        "maxSelf": found.max_self,
+    }
     metadata = {
         "format": form,
         "spyName": "",

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from fastapi import APIRouter, Request, Response
 
 from exporter.api.asking import ask
-from exporter.api.pyroscope.connect import Procedure, call, code_of, failure, packed
-from exporter.api.pyroscope.messages import new
-from exporter.api.pyroscope.querier import Querier
+from exporter.api.pyroscope.connect import call, code_of, failure, packed
+from exporter.api.pyroscope.querier import procedures
 from exporter.api.pyroscope.questions import Profiles
 from exporter.api.pyroscope.render import Render
 from exporter.cancellation import Cancellation
@@ -26,7 +25,7 @@ def pyroscope_router(
 ) -> APIRouter:
     """Return the routes; a flame graph has at most `nodes_max` frames."""
     router = APIRouter(prefix=PREFIX, tags=["pyroscope"], include_in_schema=False)
-    procedures = Querier(profiles, nodes_max=nodes_max).procedures | _settings()
+    served = procedures(profiles, nodes_max=nodes_max)
     render = Render(profiles, nodes_max=nodes_max, clock_ns=clock_ns)
 
     async def rendered(request: Request, rendering: _Rendering) -> Response:
@@ -47,16 +46,6 @@ def pyroscope_router(
 
     @router.post("/{service}/{method}")
     async def procedure(service: str, method: str, request: Request) -> Response:
-        return await call(procedures.get(f"{service}/{method}"), request)
+        return await call(served.get(f"{service}/{method}"), request)
 
     return router
-
-
-def _settings() -> dict[str, Procedure]:
-    """Profiles Drilldown keeps its settings in the browser where the service has none."""
-    return {
-        "settings.v1.SettingsService/Get": Procedure(
-            lambda: new("settings.v1.GetSettingsRequest"),
-            lambda _asked, _cancellation: new("settings.v1.GetSettingsResponse"),
-        )
-    }

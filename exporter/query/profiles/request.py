@@ -1,7 +1,7 @@
 """What a question about profiles asks, read from Pyroscope's words.
 
-Beside labels a selector may hold `__group_by__="feature,model,token_type"`: then the flame graph has
-these labels for its levels, the first on top, instead of spans below spans.
+Beside labels a selector may hold `__group_by__="feature,model,token_type"`: then the flame graph
+has these labels for its levels, the first on top, instead of spans below spans.
 """
 
 from __future__ import annotations
@@ -132,8 +132,17 @@ def selection_of_any(texts: Sequence[str]) -> Selection:
     if len(found) == 1:
         return found[0]
     types = tuple(matcher for each in found for matcher in each.profile_types)
-    conditions = tuple(AllOf((each.condition, _of_traces(each))) for each in found)
+    conditions = tuple(AllOf((each.condition, of_traces(each))) for each in found)
     return Selection(AnyOf(conditions) if found else AllOf(), profile_types=types)
+
+
+def of_traces(selection: Selection) -> Condition:
+    """Return the condition that a span is of the selection's traces."""
+    if selection.trace_ids is None:
+        return AllOf()
+    return AnyOf(
+        tuple(Compare(ColumnField("TraceId"), Comparison.EQUAL, i) for i in selection.trace_ids)
+    )
 
 
 def profile_types_of(selection: Selection) -> tuple[ProfileType, ...]:
@@ -200,14 +209,6 @@ def _trace_ids(matcher: Matcher) -> set[str] | None:
     if matcher.comparison is Comparison.MATCHES and all(map(_TRACE_ID.fullmatch, ids)):
         return set(ids)
     return None
-
-
-def _of_traces(selection: Selection) -> Condition:
-    if selection.trace_ids is None:
-        return AllOf()
-    return AnyOf(
-        tuple(Compare(ColumnField("TraceId"), Comparison.EQUAL, i) for i in selection.trace_ids)
-    )
 
 
 def _matches(matcher: Matcher, text: str) -> bool:

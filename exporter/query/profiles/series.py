@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exporter.errors import WrongQueryError
+from exporter.query.flame.spans import FlameSpans
 from exporter.query.profiles.codes import Codes, Words, combined
 from exporter.query.profiles.request import Time
 
@@ -165,3 +166,28 @@ def _grouped(columns: Sequence[Words], rows: int) -> tuple[Codes, list[tuple[str
         return combined(columns)
     nothing: tuple[Any, ...] = ()
     return np.zeros(rows, np.int32), [nothing]
+
+
+def groups_of_spans(
+    spans: FlameSpans, words: Sequence[Words], steps: Steps, *, by_trace: bool
+) -> Groups:
+    """Return the values of the n spans that began in the time, or of their traces.
+
+    `words` are the columns that make the groups. A trace belongs to the groups and the step of its
+    first span that counts.
+    """
+    during = (spans.start_ns >= steps.time.start_ns) & (spans.start_ns < steps.time.end_ns)
+    rows = np.flatnonzero(during & (spans.value > 0))
+    value = spans.value[rows]
+    if by_trace:
+        rows = rows[np.argsort(spans.start_ns[rows], kind="stable")]
+        _, first, number = np.unique(spans.trace[rows], return_index=True, return_inverse=True)
+        value = np.zeros(len(first), np.int64)
+        np.add.at(value, number, spans.value[rows])
+        rows = rows[first]
+    return Groups(
+        tuple(Words(w.codes[rows], w.words) for w in words),
+        steps.of(spans.start_ns[rows]),
+        value,
+        np.ones(len(rows), np.int64),
+    )
