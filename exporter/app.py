@@ -16,6 +16,7 @@ from exporter import __version__
 from exporter.api.explain import explain_router
 from exporter.api.health import health_router
 from exporter.api.metrics import metrics_app
+from exporter.api.pyroscope.router import pyroscope_router
 from exporter.database import Database
 from exporter.endpoints import Endpoints
 from exporter.errors import ConfigurationError
@@ -35,6 +36,7 @@ from exporter.metrics.observe import Observer
 from exporter.pipeline import Pipeline
 from exporter.query.explain import Explainer
 from exporter.questions.explain import ExplainQuestions
+from exporter.questions.profiles import ProfileLimits, ProfileQuestions
 from exporter.queue import MemoryQueue
 from exporter.receive.admission import Admission, RequestLimits
 from exporter.receive.grpc import otlp_grpc_server
@@ -76,6 +78,12 @@ class App:
         self._explain = ExplainQuestions(
             self._database.reads,
             Explainer(load_conventions(), PriceBook(overrides), settings.cost_source),
+        )
+        self._profiles = ProfileQuestions(
+            self._database.reads,
+            ProfileLimits(
+                spans_max=settings.flame_spans_max, minutes_days=settings.minutes_retention_days
+            ),
         )
         self._hold = Hold(seconds=settings.hold_s, max_spans=settings.hold_max_spans)
         memory = TraceMemory(
@@ -196,6 +204,9 @@ class App:
         app = FastAPI(title="LLM Observatory", version=__version__)
         app.include_router(health_router(self._problems))
         app.include_router(explain_router(self._explain.explain))
+        app.include_router(
+            pyroscope_router(self._profiles, nodes_max=self._settings.flame_nodes_max)
+        )
         return app
 
     def _problems(self) -> list[str]:

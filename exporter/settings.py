@@ -141,6 +141,20 @@ class Settings(BaseSettings):
         2, ge=1, le=64, description="Threads that the store may take for a question."
     )
 
+    flame_spans_max: int = Field(
+        2_000_000,
+        ge=1000,
+        le=50_000_000,
+        description="Spans that a flame graph is made from, about 300 bytes of memory each; "
+        "a question about more is refused.",
+    )
+    flame_nodes_max: int = Field(
+        16_384,
+        ge=2,
+        le=1_000_000,
+        description="Frames of a flame graph; the smallest beyond it become `other`.",
+    )
+
     metric_labels: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description=f"Labels to add to the metrics of calls: {', '.join(sorted(EXTRA_LABELS))}.",

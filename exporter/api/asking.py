@@ -29,17 +29,22 @@ _STATUS: tuple[tuple[type[ObservatoryError], int], ...] = (
 )
 
 
-async def ask(request: Request, question: Callable[[Cancellation], Answer]) -> Answer:
+async def ask(
+    request: Request,
+    question: Callable[[Cancellation], Answer],
+    *,
+    timeout_s: float | None = None,
+) -> Answer:
     """Return the answer of `question`, which runs in a thread.
 
-    It is told to stop when the client hangs up or the service does. The request's body must have
-    been read before.
+    It is told to stop when the client hangs up, the time is over or the service stops. The
+    request's body must have been read before.
     """
     cancellation = Cancellation()
     answer = asyncio.create_task(asyncio.to_thread(question, cancellation))
     gone = asyncio.create_task(_hung_up(request))
     try:
-        await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({answer, gone}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
     finally:
         gone.cancel()
         if not answer.done():

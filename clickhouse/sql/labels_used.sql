@@ -1,0 +1,7 @@
+-- Which labels have words.
+SELECT /* columns */
+FROM otel_traces
+WHERE Timestamp >= fromUnixTimestamp64Nano({start_ns:Int64})
+    AND Timestamp < fromUnixTimestamp64Nano({end_ns:Int64})
+    AND /* condition */
+LIMIT {limit:UInt64}

@@ -1,0 +1,6 @@
+-- From when to when the spans of some traces began, in whole seconds.
+SELECT toUnixTimestamp(min(Start)) AS StartS, toUnixTimestamp(max(End)) AS EndS
+FROM otel_traces_trace_id_ts
+WHERE TraceId IN {trace_ids:Array(String)}
+HAVING count() > 0
+LIMIT {limit:UInt64}
