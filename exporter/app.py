@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from clickhouse.store import Insert, Store, StoreLimits
 from exporter import __version__
+from exporter.api.data.usage import UsageAnswers, usage_router
 from exporter.api.explain import explain_router
 from exporter.api.health import health_router
 from exporter.api.metrics import metrics_app
@@ -35,6 +36,7 @@ from exporter.metrics.observe import Observer
 from exporter.pipeline import Pipeline
 from exporter.query.explain import Explainer
 from exporter.questions.explain import ExplainQuestions
+from exporter.questions.usage import UsageQuestions
 from exporter.queue import MemoryQueue
 from exporter.receive.admission import Admission, RequestLimits
 from exporter.receive.grpc import otlp_grpc_server
@@ -196,6 +198,8 @@ class App:
         app = FastAPI(title="LLM Observatory", version=__version__)
         app.include_router(health_router(self._problems))
         app.include_router(explain_router(self._explain.explain))
+        usage = UsageQuestions(self._database.reads)
+        app.include_router(usage_router(UsageAnswers(usage.summary, usage.models, usage.groups)))
         return app
 
     def _problems(self) -> list[str]:
