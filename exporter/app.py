@@ -9,10 +9,12 @@ import threading
 import time
 from collections.abc import Callable
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from clickhouse.store import Insert, Store, StoreLimits
 from exporter import __version__
+from exporter.api.data.lists import ListAnswers, lists_router
+from exporter.api.data.traces import TraceAnswers, traces_router
 from exporter.api.data.usage import UsageAnswers, usage_router
 from exporter.api.explain import explain_router
 from exporter.api.health import health_router
@@ -36,6 +38,8 @@ from exporter.metrics.observe import Observer
 from exporter.pipeline import Pipeline
 from exporter.query.explain import Explainer
 from exporter.questions.explain import ExplainQuestions
+from exporter.questions.lists import ListQuestions
+from exporter.questions.traces import TraceQuestions
 from exporter.questions.usage import UsageQuestions
 from exporter.queue import MemoryQueue
 from exporter.receive.admission import Admission, RequestLimits
@@ -198,9 +202,23 @@ class App:
         app = FastAPI(title="LLM Observatory", version=__version__)
         app.include_router(health_router(self._problems))
         app.include_router(explain_router(self._explain.explain))
-        usage = UsageQuestions(self._database.reads)
-        app.include_router(usage_router(UsageAnswers(usage.summary, usage.models, usage.groups)))
+        for router in self._data_routers():
+            app.include_router(router)
         return app
+
+    def _data_routers(self) -> list[APIRouter]:
+        usage = UsageQuestions(self._database.reads)
+        lists = ListQuestions(self._database.reads)
+        traces = TraceQuestions(self._database.reads)
+        return [
+            usage_router(UsageAnswers(usage.summary, usage.models, usage.groups)),
+            lists_router(
+                ListAnswers(
+                    lists.traces, lists.errors, lists.values, lists.dimensions, lists.prompts
+                )
+            ),
+            traces_router(TraceAnswers(traces.spans, traces.otlp)),
+        ]
 
     def _problems(self) -> list[str]:
         problems: list[str] = []

@@ -12,8 +12,8 @@ from enum import StrEnum
 from typing import Any
 
 from clickhouse.conditions import where
+from clickhouse.reads.pages import Key, behind, marked
 from clickhouse.reads.session import Session, named_sql
-from exporter.errors import WrongQueryError
 from exporter.spans.condition import (
     EVERY_SPAN,
     AllOf,
@@ -82,7 +82,7 @@ class UsageAsked:
     order: str = "cost"
     """Of `ORDERS`. With a step, the time comes first."""
     limit: int
-    after: tuple[int | str, ...] | None = None
+    after: Key | None = None
     """The order's value (with a step: the time), then the columns' values, of the row before."""
 
 
@@ -107,20 +107,20 @@ def usage(session: Session, asked: UsageAsked, source: Source) -> list[dict[str,
     clock = "Timestamp" if spans else "Time"
     time = f"intDiv(toInt64(toUnixTimestamp({clock})), {{step_s:Int64}}) * {{step_s:Int64}}"
     clause = where(asked.condition)
+    first = "TimeS" if asked.step_s else "OrderValue"
+    after, after_values = behind(asked.after, first, asked.by, descending=not asked.step_s)
     by = ", ".join(asked.by)
-    marks = {
-        "table": source.value,
-        "time": time if asked.step_s else "toInt64(0)",
-        "keys": f"{by}," if by else "",
-        "groups": f"TimeS, {by}" if by else "TimeS",
-        "order": ORDERS[asked.order],
-        "condition": clause.sql,
-    }
-    after_sql, after_values = _after(asked)
-    marks |= {"after": after_sql, "direction": _direction(asked)}
-    sql = named_sql("usage_from_spans" if spans else "usage_from_rollups")
-    for mark, text in marks.items():
-        sql = sql.replace(f"/* {mark} */", text)
+    sql = marked(
+        named_sql("usage_from_spans" if spans else "usage_from_rollups"),
+        table=source.value,
+        time=time if asked.step_s else "toInt64(0)",
+        keys=f"{by}," if by else "",
+        groups=f"TimeS, {by}" if by else "TimeS",
+        order=ORDERS[asked.order],
+        condition=clause.sql,
+        after=after,
+        direction=", ".join((first if asked.step_s else "OrderValue DESC", *asked.by)),
+    )
     parameters = {
         "start_ns": asked.start_ns,
         "end_ns": asked.end_ns,
@@ -130,30 +130,6 @@ def usage(session: Session, asked: UsageAsked, source: Source) -> list[dict[str,
         **after_values,
     }
     return session.table(sql, parameters).to_pylist()
-
-
-def _direction(asked: UsageAsked) -> str:
-    first = "TimeS" if asked.step_s else "OrderValue DESC"
-    return ", ".join((first, *asked.by))
-
-
-def _after(asked: UsageAsked) -> tuple[str, dict[str, int | str]]:
-    """Return the clause that lets only rows behind `after` through."""
-    if asked.after is None:
-        return "1", {}
-    value, *keys = asked.after
-    if not isinstance(value, int) or len(keys) != len(asked.by):
-        raise WrongQueryError("the cursor does not belong to this question")
-    sign, first = (">", "TimeS") if asked.step_s else ("<", "OrderValue")
-    values: dict[str, int | str] = {"after": value}
-    values |= {f"after{i}": str(key) for i, key in enumerate(keys)}
-    if not keys:
-        return f"{first} {sign} {{after:Int64}}", values
-    bound = ", ".join(f"{{after{i}:String}}" for i in range(len(keys)))
-    return (
-        f"({first} {sign} {{after:Int64}} "
-        f"OR ({first} = {{after:Int64}} AND ({', '.join(asked.by)}) > ({bound})))"
-    ), values
 
 
 def _columns_of(condition: Condition) -> set[str] | None:

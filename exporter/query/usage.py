@@ -245,7 +245,12 @@ def seconds_of(nanoseconds: Decimal | float | None) -> Decimal | None:
     """Return nanoseconds as exact seconds, None for what is no number."""
     if nanoseconds is None or not isfinite(nanoseconds):
         return None
-    return Decimal(round(nanoseconds)).scaleb(-9)
+    return exact_seconds(round(nanoseconds))
+
+
+def exact_seconds(nanoseconds: int) -> Decimal:
+    """Return whole nanoseconds as seconds."""
+    return Decimal(nanoseconds).scaleb(-9)
 
 
 def from_buckets(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Generic, TypeVar
 
@@ -11,8 +12,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 
 from exporter.api.asking import ask, status_of
-from exporter.api.data.asked import Asked, PageAsked
-from exporter.api.data.cursor import Cursor, encode
+from exporter.api.data.asked import Asked, Paged
 from exporter.api.data.form import as_csv, as_json
 from exporter.cancellation import Cancellation
 from exporter.errors import ObservatoryError, RetryableError
@@ -104,10 +104,19 @@ async def answer(
     found = await ask(request, question)
     if found is None:
         return problem(404, "no spans of this trace are stored")
+    return await asyncio.to_thread(_formed, request, asked, row, found)
+
+
+async def as_text(value: Any) -> str:
+    """Return JSON, made off the event loop."""
+    return await asyncio.to_thread(as_json, value)
+
+
+def _formed(request: Request, asked: Asked, row: type[BaseModel], found: Found[Any]) -> Response:
     rows = [_fields(each) for each in found.rows]
     following = None
-    if found.next is not None and isinstance(asked, PageAsked):
-        following = encode(Cursor(found.range, found.next), asked.question)
+    if found.next is not None and isinstance(asked, Paged):
+        following = asked.following(request.url.path, found.range, found.next)
     if wants_csv(request, asked):
         return _csv(request, rows, row, found, following)
     start, end = rfc3339(found.range.start_ns), rfc3339(found.range.end_ns)

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from exporter.api.data.cursor import Cursor, decode
-from exporter.query.asked import About, Page, Tables
+from exporter.api.data.cursor import Cursor, decode, encode
+from exporter.query.asked import About, Key, Page, Tables, TimeRange
 from exporter.query.dimensions import selected
 from exporter.query.times import time_range
 
@@ -62,24 +62,36 @@ class RangeAsked(Asked):
         return About(time_range(self.start, self.end, time.time_ns()), selected(self.query))
 
 
-class PageAsked(RangeAsked):
-    """Which rows of the answer."""
+class Paged(Asked):
+    """Which rows of an answer."""
 
     limit: int = Field(100, ge=1, le=ROWS_MAX, description="Most rows of this page.")
     cursor: str = Field("", description="`next` of the page before; the time is then that page's.")
 
     @property
     def question(self) -> str:
-        """What all pages of an answer have in common."""
+        """What all pages of an answer have in common, besides the path."""
         fields = self.model_dump(exclude={"start", "end", "limit", "cursor", "format"})
-        return f"{type(self).__name__} {sorted(fields.items())}"
+        return str(sorted(fields.items()))
 
-    def paged(self) -> tuple[About, Page]:
+    def place(self, path: str) -> Cursor | None:
+        """Return where the page starts, None: with the first row; raise WrongQueryError."""
+        return decode(self.cursor, path + self.question) if self.cursor else None
+
+    def following(self, path: str, range_: TimeRange, after: Key) -> str:
+        """Return the cursor of the page behind a row."""
+        return encode(Cursor(range_, after), path + self.question)
+
+
+class PageAsked(RangeAsked, Paged):
+    """Which rows about which spans."""
+
+    def paged(self, path: str) -> tuple[About, Page]:
         """Return which spans and which rows; raise WrongQueryError."""
-        if not self.cursor:
+        place = self.place(path)
+        if place is None:
             return self.about(), Page(self.limit)
-        cursor: Cursor = decode(self.cursor, self.question)
-        return About(cursor.range, selected(self.query)), Page(self.limit, cursor.after)
+        return About(place.range, selected(self.query)), Page(self.limit, place.after)
 
 
 class SourceAsked(BaseModel):

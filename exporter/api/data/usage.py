@@ -63,7 +63,7 @@ def usage_router(answers: UsageAnswers) -> APIRouter:
     @router.get("/models", **documented(ModelUsage))
     async def models(request: Request, asked: Annotated[ModelsAsked, Query()]) -> Response:
         """Compare the models of each provider."""
-        about, page = asked.paged()
+        about, page = asked.paged(request.url.path)
         return await answer(
             request,
             asked,
@@ -74,7 +74,7 @@ def usage_router(answers: UsageAnswers) -> APIRouter:
     @router.get("/costs", **documented(GroupUsage))
     async def costs(request: Request, asked: Annotated[CostsAsked, Query()]) -> Response:
         """Return usage and cost by any dimensions, and over time where a step is given."""
-        about, page = asked.paged()
+        about, page = asked.paged(request.url.path)
         grouping = Grouping(names(asked.by), step_s(asked.step, about.range), asked.order)
         return await answer(
             request,
