@@ -8,12 +8,14 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 from fastapi import APIRouter, FastAPI
 
 from clickhouse.store import Insert, Store, StoreLimits
 from exporter import __version__
 from exporter.api.data.lists import ListAnswers, lists_router
+from exporter.api.data.pictures import PictureAnswers, pictures_router
 from exporter.api.data.traces import TraceAnswers, traces_router
 from exporter.api.data.usage import UsageAnswers, usage_router
 from exporter.api.explain import explain_router
@@ -217,7 +219,14 @@ class App:
                     lists.traces, lists.errors, lists.values, lists.dimensions, lists.prompts
                 )
             ),
-            traces_router(TraceAnswers(traces.spans, traces.otlp)),
+            traces_router(
+                TraceAnswers(
+                    traces.spans,
+                    partial(traces.otlp, content=True),
+                    partial(traces.otlp, content=False),
+                )
+            ),
+            pictures_router(PictureAnswers(usage.sankey, usage.treemap, usage.changes)),
         ]
 
     def _problems(self) -> list[str]:

@@ -16,20 +16,23 @@ TOKENS_SQL = " + ".join(f"ifNull({kind.column}, 0)" for kind in TOKEN_KINDS)
 
 _OWN = "UsageRole = 'own'"
 _FAILED = "(Status = 'error' OR StatusCode = 'Error')"
+_ELAPSED = (
+    "max(toUnixTimestamp64Nano(Timestamp) + toInt64(Duration)) "
+    "- min(toUnixTimestamp64Nano(Timestamp))"
+)
 TRACE_ORDERS: dict[str, tuple[str, str, int]] = {
     "cost": ("ifNull(sum(CostUsd), 0) * 1000000000", f"{_OWN} AND isNotNull(CostUsd)", -1),
     "tokens": (f"sum({TOKENS_SQL})", _OWN, -1),
     "duration": (
-        "max(toUnixTimestamp64Nano(Timestamp) + toInt64(Duration)) "
-        "- min(toUnixTimestamp64Nano(Timestamp))",
+        _ELAPSED,
         "1",
         -1,
     ),
     "errors": ("uniqExact(SpanId)", _FAILED, 0),
     "time": ("min(toUnixTimestamp64Nano(Timestamp))", "1", -1),
 }
-"""What traces can be ordered by, the largest first: the figure, the spans that it needs, and what it
-must exceed. `cost` and `tokens` leave out traces without any call, estimates count too."""
+"""What traces can be ordered by, the largest first: the figure, the spans that it needs, and what
+it must exceed. `cost` and `tokens` leave out traces without any call, estimates count too."""
 
 _ERROR_KEYS = ("Outcome", "ErrorType", "Status", "ServiceName", "Provider", "Model")
 
@@ -92,4 +95,3 @@ def values_of(
 
 def _parameters(asked: ListAsked) -> dict[str, Any]:
     return {"start_ns": asked.start_ns, "end_ns": asked.end_ns, "limit": asked.limit}
-

@@ -16,6 +16,7 @@ _KEYS = ("TraceId", "SpanId")
 # More characters than any text has (setting content_max_chars).
 _WHOLE = 2**31
 
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Words and phrases in lower case; a text has all of them. There is a word at least."""

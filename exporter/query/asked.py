@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Generic, TypeVar
+
+from pydantic import BaseModel
 
 from exporter.spans.condition import EVERY_SPAN, Condition
 from exporter.spans.schema import NANOSECONDS
@@ -95,3 +98,5 @@ class Found(Generic[Row]):
     range: TimeRange
     next: Key | None = None
     """Behind which row the next page starts, None: this is the last."""
+    more: Mapping[str, Sequence[BaseModel]] = field(default_factory=dict[str, Sequence[BaseModel]])
+    """Further lists that belong to the rows, by their names."""

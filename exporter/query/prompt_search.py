@@ -56,8 +56,8 @@ class PromptRow(BaseModel):
     input: str = Field(description="Part of the prompt around the first place, or all of it.")
     input_chars: int = Field(description="Characters of the whole prompt.")
     input_highlights: list[tuple[int, int]] = Field(
-        description="Ranges of `input` that were found: first character, and the one behind the last "
-        "(Unicode code points), at most 50."
+        description="Ranges of `input` that were found: first character, and the one behind "
+        "the last (Unicode code points), at most 50."
     )
     output: str = Field(description="The same of the answer.")
     output_chars: int

@@ -1,6 +1,6 @@
 """Points and lengths of time as people write them: in Grafana's words, Prometheus' and others'.
 
-    now   now-1h   now-1h30m   now-2d/d   2026-11-21T20:00:00Z   1763755200   1763755200123
+now   now-1h   now-1h30m   now-2d/d   2026-11-21T20:00:00Z   1763755200   1763755200123
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ _UNITS_NS: dict[str, int] = {
 }
 _PIECE = r"(\d{1,9})(ms|[smhdwMy])"
 _LENGTH = re.compile(rf"(?:{_PIECE})+")
-_RELATIVE = re.compile(rf"now(?:(?P<sign>[-+])(?P<length>(?:{_PIECE})+))?(?:/(?P<whole>[smhdwMy]))?")
+_RELATIVE = re.compile(
+    rf"now(?:(?P<sign>[-+])(?P<length>(?:{_PIECE})+))?(?:/(?P<whole>[smhdwMy]))?"
+)
 _NUMBER = re.compile(r"\d{1,19}(\.\d{1,9})?")
 _RFC3339 = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[-+]\d\d:\d\d)", re.ASCII
@@ -42,9 +44,7 @@ STEPS_MAX = 11_000
 
 def time_range(start: str, end: str, now_ns: int) -> TimeRange:
     """Return the range from one point to another; raise WrongQueryError that says what to write."""
-    found = TimeRange(
-        point(start, now_ns, name="from"), point(end, now_ns, name="to", at_end=True)
-    )
+    found = TimeRange(point(start, now_ns, name="from"), point(end, now_ns, name="to", at_end=True))
     if found.length_ns <= 0:
         raise WrongQueryError("from must be before to")
     return found
@@ -77,7 +77,7 @@ def length_s(text: str, *, name: str) -> int:
 
 
 def step_s(text: str, within: TimeRange) -> int:
-    """Return the length of a step, 0 for no text; raise WrongQueryError where steps are too many."""
+    """Return the length of a step, 0 for no text; raise WrongQueryError for too many steps."""
     if not text:
         return 0
     found = length_s(text, name="step")

@@ -135,8 +135,8 @@ _COMPARED = (
 class Summary(Usage):
     """Usage of a time, beside the time of the same length before it.
 
-    For most figures there are also `previous_<figure>` and `change_<figure>`: the difference as a share
-    of the previous figure, null where that is 0 or not known.
+    For most figures there are also `previous_<figure>` and `change_<figure>`: the difference
+    as a share of the previous figure, null where that is 0 or not known.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -222,9 +222,9 @@ def figures(record: Record, seconds: float, bounds_s: Sequence[float]) -> dict[s
 
 
 def cache_savings(records: Iterable[Record]) -> Decimal | None:
-    """Return what caches saved: cached tokens at each record's own mean input price, less their cost.
+    """Return what caches saved: cached tokens at the mean price of uncached ones, less their cost.
 
-    Each record is of one model, so that the price is that model's. None where tokens were cached
+    Each record is of one model, so the mean is that model's price. None where tokens were cached
     and no uncached input says what input costs.
     """
     saved = Decimal(0)
@@ -283,8 +283,7 @@ def _first_token_quantiles(record: Record, bounds_s: Sequence[float]) -> Sequenc
 def _percentiles(what: str, values: Sequence[float | None]) -> dict[str, Decimal | None]:
     known = values or [None] * len(_QUANTILES)
     return {
-        f"{what}_{name}_s": seconds_of(value)
-        for name, value in zip(_QUANTILES, known, strict=True)
+        f"{what}_{name}_s": seconds_of(value) for name, value in zip(_QUANTILES, known, strict=True)
     }
 
 

@@ -46,9 +46,11 @@ class WaterfallSpan(BaseModel):
     critical_s: Seconds = Field(description="Its own part of the critical path; 0: not on it.")
     ttft_s: Seconds | None = Field(description="Time to the first token.")
     usage_role: str = Field(description="own: its usage is counted; empty: it has none.")
-    tokens_total: int | None = Field(description="Tokens of all kinds, null: not known.")
+    tokens_total: int | None = Field(
+        description="Tokens of all kinds; null: not known, or counted at another span."
+    )
     tokens_estimated: bool
-    cost_usd: Usd | None = Field(description="Null: no price, or no call.")
+    cost_usd: Usd | None = Field(description="Null: no price, no call, or counted elsewhere.")
     unpriced_reason: str
 
 
@@ -141,7 +143,8 @@ def _critical(
 
 
 def _shown(record: Record, place: Placed, first_ns: int) -> WaterfallSpan:
-    has_usage = record["UsageSource"] not in {"", "missing"}
+    counts = record["UsageRole"] == "own"
+    has_tokens = counts and record["UsageSource"] != "missing"
     return WaterfallSpan(
         depth=place.depth,
         span_id=record["SpanId"],
@@ -165,9 +168,8 @@ def _shown(record: Record, place: Placed, first_ns: int) -> WaterfallSpan:
         critical_s=exact_seconds(place.critical_ns),
         ttft_s=seconds_of(record["TimeToFirstToken"]),
         usage_role=record["UsageRole"],
-        tokens_total=record["Tokens"] if has_usage else None,
+        tokens_total=record["Tokens"] if has_tokens else None,
         tokens_estimated=record["UsageSource"] == "estimated",
-        cost_usd=record["CostUsd"],
+        cost_usd=record["CostUsd"] if counts else None,
         unpriced_reason=record["UnpricedReason"],
     )
-

@@ -40,7 +40,7 @@ class TraceQuestions:
         return Found(rows[at:behind], Source.SPANS.value, found, following)
 
     def otlp(
-        self, trace_id: str, content: bool, cancellation: Cancellation
+        self, trace_id: str, cancellation: Cancellation, *, content: bool
     ) -> dict[str, Any] | None:
         """Return the trace as OTLP/JSON, None where it is not stored; prompts only with `content`.
 

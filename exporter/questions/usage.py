@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +11,9 @@ from exporter.cancellation import Cancellation
 from exporter.errors import TooLargeError, WrongQueryError
 from exporter.metrics.catalog import DURATION_BUCKETS_S
 from exporter.query.asked import About, Found, Grouping, Page, Tables, TimeRange
+from exporter.query.changes import CostChange, changes
 from exporter.query.dimensions import DIMENSIONS, columns
+from exporter.query.flows import Area, Link, Shape, sankey, treemap
 from exporter.query.times import rfc3339
 from exporter.query.usage import (
     NOTHING,
@@ -28,6 +29,8 @@ from exporter.spans.schema import NANOSECONDS
 
 # Models that calls were made of in a time; beyond it the sum of what they saved is not made.
 _MODELS_MAX = 10_000
+# Groups that are held in memory to draw a picture of them, about 2 kB each.
+_GROUPS_MAX = 20_000
 _MODEL = columns(("provider", "model"))
 _MINUTE_NS = 60 * NANOSECONDS
 
@@ -66,7 +69,12 @@ class UsageQuestions:
         return Found(rows, found.source, found.range, found.next)
 
     def groups(
-        self, about: About, page: Page, grouping: Grouping, tables: Tables, cancellation: Cancellation
+        self,
+        about: About,
+        page: Page,
+        grouping: Grouping,
+        tables: Tables,
+        cancellation: Cancellation,
     ) -> Found[GroupUsage]:
         """Return a row for each group, and for each step of time that has calls."""
         with self._pool.session(cancellation) as session:
@@ -81,15 +89,49 @@ class UsageQuestions:
         ]
         return Found(rows, found.source, found.range, found.next)
 
-    def records(
-        self, about: About, by: Sequence[str], limit: int, cancellation: Cancellation
-    ) -> Found[Record]:
-        """Return every group's figures, by the names of the columns; raise TooLargeError."""
-        page = Page(limit)
+    def sankey(
+        self,
+        about: About,
+        shape: Shape,
+        tables: Tables,
+        cancellation: Cancellation,
+    ) -> Found[Link]:
+        """Return the links between dimensions, and the nodes as `nodes`."""
+        by = _by_name(shape.by)
         with self._pool.session(cancellation) as session:
-            found = self._page(session, about, page, Grouping(tuple(by)), Tables.AUTO)
+            found = self._all(session, about, shape.by, tables)
+        links, nodes = sankey(found.rows, by, shape.measure, shape.top)
+        return Found(links, found.source, found.range, more={"nodes": nodes})
+
+    def treemap(
+        self, about: About, shape: Shape, tables: Tables, cancellation: Cancellation
+    ) -> Found[Area]:
+        """Return nested areas."""
+        by = _by_name(shape.by)
+        with self._pool.session(cancellation) as session:
+            found = self._all(session, about, shape.by, tables)
+        areas = treemap(found.rows, by, shape.measure, shape.top)
+        return Found(areas, found.source, found.range)
+
+    def changes(
+        self, about: About, by: tuple[str, ...], tables: Tables, cancellation: Cancellation
+    ) -> Found[CostChange]:
+        """Return why the cost of each group changed since the time of the same length before."""
+        with_model = tuple(dict.fromkeys((*by, "provider", "model")))
+        with self._pool.session(cancellation) as session:
+            now = self._all(session, about, with_model, tables)
+            then = self._all(session, about.at(now.range.before), with_model, tables)
+        return Found(changes(now.rows, then.rows, _by_name(by)), now.source, now.range)
+
+    def _all(
+        self, session: Session, about: About, by: tuple[str, ...], tables: Tables
+    ) -> Found[Record]:
+        """Return every group's figures; raise TooLargeError."""
+        found = self._page(session, about, Page(_GROUPS_MAX), Grouping(by), tables)
         if found.next is not None:
-            raise TooLargeError(f"more than {limit} groups: use fewer dimensions or a selector")
+            raise TooLargeError(
+                f"more than {_GROUPS_MAX:,} groups: name fewer dimensions, or select fewer calls"
+            )
         return found
 
     def _page(
@@ -101,7 +143,12 @@ class UsageQuestions:
         last = records[page.limit - 1] if more else None
         first = "TimeS" if grouping.step_s else "OrderValue"
         key = None if last is None else (last[first], *(last[name] for name in asked.by))
-        return Found(records[: page.limit], source.value, _range(asked), key)
+        rows: list[Record] = [*records[: page.limit]]
+        return Found(rows, source.value, _range(asked), key)
+
+
+def _by_name(by: tuple[str, ...]) -> dict[str, str]:
+    return dict(zip(by, columns(by), strict=True))
 
 
 def _summed(session: Session, asked: UsageAsked, source: Source) -> dict[str, Any]:

@@ -30,7 +30,7 @@ class Problem(BaseModel):
 
 
 class Answer(BaseModel, Generic[Row]):
-    """Rows, and what they are about. `rows` is what Grafana's Infinity data source takes as root."""
+    """Rows, and what they are about. `rows` is the root for Grafana's Infinity data source."""
 
     from_: str = Field(alias="from", description="Start of the time that was looked at.")
     to: str = Field(description="End of that time, itself not in it.")
@@ -75,12 +75,11 @@ def problem(status: int, detail: str, retry_after_s: float | None = None) -> Res
     return Response(body, status, headers, "application/json")
 
 
-def documented(row: type[BaseModel], **others: str) -> dict[str, Any]:
-    """Return what OpenAPI says of an answer with such rows; `others` are further media types."""
+def documented(row: type[BaseModel], model: type[BaseModel] | None = None) -> dict[str, Any]:
+    """Return what OpenAPI says of an answer with such rows; `model` has further lists."""
     content = {"text/csv": {"schema": {"type": "string"}}}
-    content |= {media: {"schema": {"type": "string"}} for media in others.values()}
     answers: dict[int | str, Any] = {
-        200: {"model": Answer[row], "content": content, "description": "The rows."}
+        200: {"model": model or Answer[row], "content": content, "description": "The rows."}
     }
     return {"responses": answers | problems()}
 
@@ -120,7 +119,15 @@ def _formed(request: Request, asked: Asked, row: type[BaseModel], found: Found[A
     if wants_csv(request, asked):
         return _csv(request, rows, row, found, following)
     start, end = rfc3339(found.range.start_ns), rfc3339(found.range.end_ns)
-    envelope = {"from": start, "to": end, "source": found.source, "next": following, "rows": rows}
+    envelope: dict[str, Any] = {
+        "from": start,
+        "to": end,
+        "source": found.source,
+        "next": following,
+        "rows": rows,
+    }
+    for name, further in found.more.items():
+        envelope[name] = [_fields(each) for each in further]
     return Response(as_json(envelope), media_type="application/json")
 
 

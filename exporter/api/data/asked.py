@@ -44,7 +44,8 @@ class RangeAsked(Asked):
         "now-1h",
         alias="from",
         max_length=100,
-        description="From when: RFC 3339, a Unix time in s, ms, us or ns, or as in Grafana (now-1h, now/d).",
+        description="From when: RFC 3339, a Unix time in s, ms, us or ns, or Grafana's words "
+        "(now-1h, now/d).",
         examples=["now-6h"],
     )
     end: str = Field(
@@ -99,8 +100,8 @@ class SourceAsked(BaseModel):
 
     source: Tables = Field(
         Tables.AUTO,
-        description="auto: the usage by hour or minute where it answers exactly (whole minutes, its "
-        "dimensions), else the spans. rollup: the time widened to whole minutes, never the spans. "
+        description="auto: the usage by hour or minute where it answers exactly (whole minutes, "
+        "its dimensions), else the spans. rollup: the time widened to whole minutes, never the spans. "
         "spans: always the spans.",
     )
 

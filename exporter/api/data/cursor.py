@@ -1,7 +1,7 @@
 """Where the next page starts, as a text that callers hand back and need not understand.
 
-It holds the time of the first page (so that `now` stays put), the key of the last row, and a mark of
-the question. Nothing in it is believed: a key only ever becomes bound values.
+It holds the time of the first page (so that `now` stays put), the key of the last row, and a mark
+of the question. Nothing in it is believed: a key only ever becomes bound values.
 """
 
 from __future__ import annotations

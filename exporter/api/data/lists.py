@@ -52,7 +52,7 @@ class PromptsAsked(PageAsked):
 
     search: str = Field(
         max_length=1000,
-        description="Words, and phrases in double quotes: a prompt or answer must have all of them.",
+        description="Words, and phrases in double quotes; a prompt or answer has all of them.",
         examples=['refund "credit card"'],
     )
     snippet_chars: int = Field(

@@ -26,7 +26,8 @@ class TraceAnswers:
     """Who answers these questions; None: the trace is not stored."""
 
     spans: Callable[[str, Page, Cancellation], Found[WaterfallSpan] | None]
-    otlp: Callable[[str, bool, Cancellation], dict[str, Any] | None]
+    otlp: Callable[[str, Cancellation], dict[str, Any] | None]
+    otlp_without_content: Callable[[str, Cancellation], dict[str, Any] | None]
 
 
 class SpansAsked(Paged):
@@ -72,7 +73,8 @@ def traces_router(answers: TraceAnswers) -> APIRouter:
     ) -> Response:
         """Hand a trace over as OTLP/JSON: any collector, and this service, can import it."""
         wanted = known_trace_id(trace_id)
-        found = await ask(request, lambda stop: answers.otlp(wanted, asked.content, stop))
+        question = answers.otlp if asked.content else answers.otlp_without_content
+        found = await ask(request, lambda stop: question(wanted, stop))
         if found is None:
             return problem(404, "no spans of this trace are stored")
         headers = {"Content-Disposition": f'attachment; filename="{wanted}.otlp.json"'}
