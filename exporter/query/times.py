@@ -23,12 +23,12 @@ _UNITS_NS: dict[str, int] = {
     "M": 30 * 86_400 * NANOSECONDS,
     "y": 365 * 86_400 * NANOSECONDS,
 }
-_PIECE = r"(\d{1,9})(ms|[smhdwMy])"
+_PIECE = r"([0-9]{1,9})(ms|[smhdwMy])"
 _LENGTH = re.compile(rf"(?:{_PIECE})+")
 _RELATIVE = re.compile(
     rf"now(?:(?P<sign>[-+])(?P<length>(?:{_PIECE})+))?(?:/(?P<whole>[smhdwMy]))?"
 )
-_NUMBER = re.compile(r"\d{1,19}(\.\d{1,9})?")
+_NUMBER = re.compile(r"[0-9]{1,19}(\.[0-9]{1,9})?")
 _RFC3339 = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[-+]\d\d:\d\d)", re.ASCII
 )
@@ -69,7 +69,7 @@ def point(text: str, now_ns: int, *, name: str = "time", at_end: bool = False) -
 def length_s(text: str, *, name: str) -> int:
     """Return a length like 30s, 5m or 1h30m in seconds; raise WrongQueryError."""
     found = _length_ns(text) if _LENGTH.fullmatch(text) else 0
-    if text.isdecimal() and len(text) < 10:
+    if text.isascii() and text.isdecimal() and len(text) < 10:
         found = int(text) * NANOSECONDS
     if not found or found % NANOSECONDS:
         raise WrongQueryError(f"{name}: write a length in whole seconds, like 30s, 5m, 1h or 1d")

@@ -100,9 +100,9 @@ class SourceAsked(BaseModel):
 
     source: Tables = Field(
         Tables.AUTO,
-        description="auto: the usage by hour or minute where it answers exactly (whole minutes, "
-        "its dimensions), else the spans. rollup: the time widened to whole minutes, never the spans. "
-        "spans: always the spans.",
+        description="auto: usage by hour or minute where it answers exactly (whole minutes, "
+        "its dimensions), else the spans. rollup: the time widened to whole minutes, never the "
+        "spans. spans: always the spans.",
     )
 
 
