@@ -13,10 +13,9 @@ from fastapi import FastAPI
 
 from clickhouse.store import Insert, Store, StoreLimits
 from exporter import __version__
-from exporter.api.explain import explain_router
+from exporter.answering import routers
 from exporter.api.health import health_router
 from exporter.api.metrics import metrics_app
-from exporter.api.pyroscope.router import pyroscope_router
 from exporter.database import Database
 from exporter.endpoints import Endpoints
 from exporter.errors import ConfigurationError
@@ -35,8 +34,6 @@ from exporter.metrics.exposition import WorkloadCollector
 from exporter.metrics.observe import Observer
 from exporter.pipeline import Pipeline
 from exporter.query.explain import Explainer
-from exporter.questions.explain import ExplainQuestions
-from exporter.questions.profiles import ProfileLimits, ProfileQuestions
 from exporter.queue import MemoryQueue
 from exporter.receive.admission import Admission, RequestLimits
 from exporter.receive.grpc import otlp_grpc_server
@@ -75,16 +72,7 @@ class App:
         limits = ContentLimits(text_chars_max=settings.content_max_chars)
         estimator = _estimator(settings)
         overrides = load_overrides(settings.prices_file) if settings.prices_file else ()
-        self._explain = ExplainQuestions(
-            self._database.reads,
-            Explainer(load_conventions(), PriceBook(overrides), settings.cost_source),
-        )
-        self._profiles = ProfileQuestions(
-            self._database.reads,
-            ProfileLimits(
-                spans_max=settings.flame_spans_max, minutes_days=settings.minutes_retention_days
-            ),
-        )
+        self._explainer = Explainer(load_conventions(), PriceBook(overrides), settings.cost_source)
         self._hold = Hold(seconds=settings.hold_s, max_spans=settings.hold_max_spans)
         memory = TraceMemory(
             max_spans=settings.trace_memory_max_spans, max_age_s=settings.trace_memory_max_age_s
@@ -203,10 +191,8 @@ class App:
     def _api(self) -> FastAPI:
         app = FastAPI(title="LLM Observatory", version=__version__)
         app.include_router(health_router(self._problems))
-        app.include_router(explain_router(self._explain.explain))
-        app.include_router(
-            pyroscope_router(self._profiles, nodes_max=self._settings.flame_nodes_max)
-        )
+        for router in routers(self._settings, self._database.reads, self._explainer):
+            app.include_router(router)
         return app
 
     def _problems(self) -> list[str]:

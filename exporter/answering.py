@@ -1,0 +1,51 @@
+"""The query API: each protocol's routes, with whoever answers them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from fastapi import APIRouter
+
+from clickhouse.reads.session import ReadPool
+from exporter.api.data.lists import ListAnswers, lists_router
+from exporter.api.data.pictures import PictureAnswers, pictures_router
+from exporter.api.data.traces import TraceAnswers, traces_router
+from exporter.api.data.usage import UsageAnswers, usage_router
+from exporter.api.explain import explain_router
+from exporter.api.pyroscope.router import pyroscope_router
+from exporter.query.explain import Explainer
+from exporter.questions.explain import ExplainQuestions
+from exporter.questions.lists import ListQuestions
+from exporter.questions.profiles import ProfileLimits, ProfileQuestions
+from exporter.questions.traces import TraceQuestions
+from exporter.questions.usage import UsageQuestions
+from exporter.settings import Settings
+
+
+def routers(settings: Settings, reads: ReadPool, explainer: Explainer) -> Iterator[APIRouter]:
+    """Yield the routes of every protocol. A new protocol is a line here."""
+    yield explain_router(ExplainQuestions(reads, explainer).explain)
+    yield _pyroscope(settings, reads)
+    yield from _data(reads)
+
+
+def _pyroscope(settings: Settings, reads: ReadPool) -> APIRouter:
+    limits = ProfileLimits(
+        spans_max=settings.flame_spans_max, minutes_days=settings.minutes_retention_days
+    )
+    return pyroscope_router(ProfileQuestions(reads, limits), nodes_max=settings.flame_nodes_max)
+
+
+def _data(reads: ReadPool) -> Iterator[APIRouter]:
+    usage, lists, traces = UsageQuestions(reads), ListQuestions(reads), TraceQuestions(reads)
+    yield usage_router(UsageAnswers(usage.summary, usage.models, usage.groups))
+    yield lists_router(
+        ListAnswers(lists.traces, lists.errors, lists.values, lists.dimensions, lists.prompts)
+    )
+    yield traces_router(
+        TraceAnswers(
+            traces.spans, partial(traces.otlp, content=True), partial(traces.otlp, content=False)
+        )
+    )
+    yield pictures_router(PictureAnswers(usage.sankey, usage.treemap, usage.changes))
