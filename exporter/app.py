@@ -32,6 +32,7 @@ from exporter.hold import Hold
 from exporter.listen import HttpServer, bind, shown_host
 from exporter.metrics.exposition import WorkloadCollector
 from exporter.metrics.observe import Observer
+from exporter.metrics.service_graph import ServiceGraph
 from exporter.pipeline import Pipeline
 from exporter.query.explain import Explainer
 from exporter.queue import MemoryQueue
@@ -65,6 +66,7 @@ class App:
             extra_labels=settings.metric_labels,
             label_values_max=settings.label_values_max,
             series_max=settings.series_max,
+            graph=_service_graph(settings),
         )
         self._telemetry.registry.register(WorkloadCollector(self._observer))
         self._database = Database(settings)
@@ -257,6 +259,17 @@ def _store_limits(settings: Settings) -> StoreLimits:
         max_age_s=settings.insert_max_age_s,
         buffer_max_bytes=settings.buffer_max_bytes,
         retry_max_s=settings.insert_retry_max_s,
+    )
+
+
+def _service_graph(settings: Settings) -> ServiceGraph | None:
+    if not settings.service_graph:
+        return None
+    return ServiceGraph(
+        nodes_max=settings.label_values_max,
+        max_spans=settings.service_graph_max_spans,
+        wait_s=settings.service_graph_wait_s,
+        max_age_s=settings.trace_memory_max_age_s,
     )
 
 

@@ -135,6 +135,18 @@ class Settings(BaseSettings):
     series_max: int = Field(
         10_000, ge=1, description="Label sets of a metric; later ones are counted as __overflow__."
     )
+    service_graph: bool = Field(
+        True, description="Count the service and agent graph, see docs/service-graph.md."
+    )
+    service_graph_max_spans: int = Field(
+        200_000, ge=1, description="Spans remembered to find the other half of an edge."
+    )
+    service_graph_wait_s: Seconds = Field(
+        10.0,
+        gt=0,
+        le=600,
+        description="How long a client span waits for its server before its peer is drawn.",
+    )
     prices_file: Path | None = Field(
         None, description="Your own prices and names of deployments, see docs/prices.md."
     )

@@ -18,51 +18,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Rows = NDArray[np.int64]
-Codes = NDArray[np.int32]
+from exporter.metrics.places import (
+    DIRECT,
+    EDGE,
+    MESSAGING,
+    PLACE,
+    VIRTUAL,
+    Codes,
+    Edges,
+    Places,
+    Rows,
+)
 
 # A longer line of ancestors is a loop or a mistake.
 _DEPTH_MAX = 128
-
-CONNECTION_TYPES: tuple[str, ...] = ("", "messaging_system", "database", "virtual_node")
-DIRECT, MESSAGING, DATABASE, VIRTUAL = range(len(CONNECTION_TYPES))
-
-# What is remembered of a span. Nodes are codes; -1 is none.
-PLACE = np.dtype([
-    ("parent", "i8"),  # its parent's key, 0 for a root
-    ("service", "i4"),
-    ("node", "i4"),  # the agent, tool or retriever that it is
-    ("node_type", "i1"),
-    ("peer", "i4"),  # what it is drawn to if nobody answers
-    ("peer_type", "i1"),
-    ("names_peer", "?"),  # whether it had a peer to begin with
-    ("is_call", "?"),
-    ("is_client", "?"),
-    ("is_server", "?"),
-    ("is_messaging", "?"),
-    ("failed", "?"),
-    ("duration_ns", "i8"),
-    ("end_ns", "i8"),
-    ("trace_id", "S32"),
-    ("span_id", "S16"),
-])  # fmt: skip
-
-EDGE = np.dtype([
-    ("client", "i4"),
-    ("server", "i4"),
-    ("type", "i1"),
-    ("failed", "?"),
-    ("client_ns", "i8"),
-    ("server_ns", "i8"),
-    ("end_ns", "i8"),
-    ("trace_id", "S32"),
-    ("span_id", "S16"),
-])  # fmt: skip
-
-Places = NDArray[np.void]
-"""Spans, as `PLACE`."""
-Edges = NDArray[np.void]
-"""Edges, as `EDGE`."""
 
 
 @dataclass(slots=True)
@@ -273,7 +242,7 @@ class EdgeMemory:
         drawn.append(self._run(rows, np.full(len(rows), -1)))
         return np.concatenate(drawn)
 
-    def _run(self, rows: Rows, callers: Codes | Rows) -> Edges:
+    def _run(self, rows: Rows, callers: NDArray[Any]) -> Edges:
         """Draw runs of agents and tools; a caller of -1 is the service."""
         places = self._at(rows)
         callers = np.where(callers < 0, places["service"], callers)

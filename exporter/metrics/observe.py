@@ -20,7 +20,7 @@ from exporter.genai.money import nano_dollars
 from exporter.metrics import catalog
 from exporter.metrics.cardinality import LabelLimiter
 from exporter.metrics.catalog import Label, Metric, MetricType
-from exporter.metrics.edges import CONNECTION_TYPES, Edges
+from exporter.metrics.places import Edges
 from exporter.metrics.series import CounterSeries, HistogramSeries, Observations
 from exporter.metrics.service_graph import ServiceGraph, hex_ids
 from exporter.spans.arrow import holds, known
@@ -220,18 +220,10 @@ class Observer:
     def _edges(self, graph: ServiceGraph, edges: Edges) -> None:
         if not len(edges):
             return
-        nodes, types = len(graph.names), len(CONNECTION_TYPES)
-        keys = (edges["client"].astype(np.int64) * nodes + edges["server"]) * types + edges["type"]
-        distinct, group = np.unique(keys, return_inverse=True)
-        label_sets = [
-            (graph.names[pair // nodes], graph.names[pair % nodes], CONNECTION_TYPES[kind])
-            for pair, kind in zip(
-                (distinct // types).tolist(), (distinct % types).tolist(), strict=True
-            )
-        ]
-        counts = np.bincount(group, minlength=len(distinct))
+        label_sets, group = graph.grouped(edges)
+        counts = np.bincount(group, minlength=len(label_sets))
         self.counters[catalog.EDGE_REQUESTS.name].add(label_sets, counts)
-        failed = np.bincount(group[edges["failed"]], minlength=len(distinct))
+        failed = np.bincount(group[edges["failed"]], minlength=len(label_sets))
         # 0 failures, too: a rate of failures needs the series to be there before the first.
         self.counters[catalog.EDGE_FAILURES.name].add(label_sets, failed)
         for metric, column in (
@@ -315,4 +307,3 @@ class Observer:
             # What is not known is always admitted: it is one value, and it is ours.
             values = [v if v == label.default else limiter.admit(v) for v in values]
         return code.reshape(-1), values or [""]
-

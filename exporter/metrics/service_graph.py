@@ -20,7 +20,17 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from exporter.metrics.cardinality import OVERFLOW, LabelLimiter
-from exporter.metrics.edges import DATABASE, PLACE, VIRTUAL, Codes, EdgeMemory, Edges, Places
+from exporter.metrics.edges import EdgeMemory
+from exporter.metrics.places import (
+    CONNECTION_TYPES,
+    DATABASE,
+    PLACE,
+    VIRTUAL,
+    Codes,
+    Edges,
+    Places,
+    Rows,
+)
 from exporter.spans.arrow import holds
 from exporter.spans.batch import SpanBatch
 
@@ -41,9 +51,7 @@ Name = Callable[[str | None], str]
 class ServiceGraph:
     """Gives the edges that each batch completes, each edge once, with the names of its nodes."""
 
-    def __init__(
-        self, *, nodes_max: int, max_spans: int, wait_s: float, max_age_s: float
-    ) -> None:
+    def __init__(self, *, nodes_max: int, max_spans: int, wait_s: float, max_age_s: float) -> None:
         self._limiter = LabelLimiter(nodes_max)
         self.names: list[str] = [OVERFLOW, _USER]
         """Name of each node by its code."""
@@ -68,6 +76,17 @@ class ServiceGraph:
     def expire(self, now_s: float) -> Edges:
         """Return the edges that have waited long enough for their other half."""
         return self._memory.expire(now_s)
+
+    def grouped(self, edges: Edges) -> tuple[list[tuple[str, ...]], Rows]:
+        """Return client, server and connection type of each group, and the group of each edge."""
+        nodes, types = len(self.names), len(CONNECTION_TYPES)
+        keys = (edges["client"].astype(np.int64) * nodes + edges["server"]) * types + edges["type"]
+        distinct, group = np.unique(keys, return_inverse=True)
+        pairs, kinds = distinct // types, distinct % types
+        return [
+            (self.names[pair // nodes], self.names[pair % nodes], CONNECTION_TYPES[kind])
+            for pair, kind in zip(pairs.tolist(), kinds.tolist(), strict=True)
+        ], group
 
     def _places(self, batch: SpanBatch) -> Places:
         places = np.zeros(len(batch), dtype=PLACE)
@@ -193,7 +212,9 @@ def _texts(batch: SpanBatch, keys: Sequence[str]) -> tuple[Codes, list[str]]:
         more = texts.dictionary.to_pylist()
         owners = attributes.owners[entries]
         # Reversed, so that of a key that occurs twice the first occurrence wins.
-        free = (codes[owners] < 0) & np.array([bool(word) for word in more], np.bool_)[found - len(words)]
+        free = (codes[owners] < 0) & np.array([bool(word) for word in more], np.bool_)[
+            found - len(words)
+        ]
         codes[owners[free][::-1]] = found[free][::-1]
         words += more
     return codes, words
