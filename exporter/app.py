@@ -42,6 +42,7 @@ from exporter.receive.http import otlp_http_app
 from exporter.settings import Settings
 from exporter.spans.decode import Decoder, SpanLimits
 from exporter.spans.schema import NANOSECONDS
+from exporter.streams import Streams
 from exporter.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
@@ -69,6 +70,7 @@ class App:
             graph=_service_graph(settings),
         )
         self._telemetry.registry.register(WorkloadCollector(self._observer))
+        self._streams = Streams(settings, self._observer)
         self._database = Database(settings)
         self._store = Store(self._database.writer, _store_limits(settings), self._count_insert)
         limits = ContentLimits(text_chars_max=settings.content_max_chars)
@@ -91,7 +93,7 @@ class App:
             content=lambda batch: batch.with_columns(content_columns(batch, limits)),
             estimate=estimator or (lambda batch: batch),
             price=Pricer(PriceBook(overrides), settings.cost_source),
-            observe=self._observer,
+            observe=self._streams.after(self._observer),
             write=self._store.write,
             telemetry=self._telemetry,
             step_max_bytes=settings.step_max_bytes,
@@ -124,6 +126,7 @@ class App:
         self._database.prepare()
         self._probe = asyncio.create_task(self._reach_database())
         self._store.start()
+        self._streams.start()
         for worker in self._workers:
             worker.start()
         grpc_port = self._open_grpc_port()
@@ -162,6 +165,7 @@ class App:
         written = await asyncio.to_thread(self._store.close, left)
         if stuck := any(worker.is_alive() for worker in self._workers):
             log.error("stopped with spans not processed", extra={"spans": self._hold.spans})
+        self._streams.close()
         for server in others:
             if server is not None:
                 await server.close()
@@ -197,6 +201,7 @@ class App:
         app = FastAPI(title="LLM Observatory", version=__version__)
         app.include_router(health_router(self._problems))
         app.include_router(explain_router(self._questions.explain))
+        app.include_router(self._streams.router())
         return app
 
     def _problems(self) -> list[str]:

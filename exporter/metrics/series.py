@@ -135,6 +135,10 @@ class HistogramSeries:
         self._exemplars.values_s[at] = seen.values_ns[chosen] / NANOSECONDS
         self._exemplars.times_s[at] = seen.end_ns[chosen] / NANOSECONDS
 
+    def counts(self) -> tuple[list[tuple[str, ...]], NDArray[np.int64]]:
+        """Return the label sets and a copy of their cumulative counts."""
+        return self.table.label_sets, np.cumsum(self._counts[: len(self.table)], axis=1)
+
     def snapshot(
         self,
     ) -> tuple[list[tuple[str, ...]], NDArray[np.int64], NDArray[np.float64], Exemplars]:
