@@ -32,6 +32,7 @@ from exporter.hold import Hold
 from exporter.listen import HttpServer, bind, shown_host
 from exporter.metrics.exposition import WorkloadCollector
 from exporter.metrics.observe import Observer
+from exporter.metrics.service_graph import ServiceGraph
 from exporter.pipeline import Pipeline
 from exporter.query.explain import Explainer
 from exporter.queue import MemoryQueue
@@ -41,6 +42,7 @@ from exporter.receive.http import otlp_http_app
 from exporter.settings import Settings
 from exporter.spans.decode import Decoder, SpanLimits
 from exporter.spans.schema import NANOSECONDS
+from exporter.streams import Streams
 from exporter.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
@@ -65,8 +67,10 @@ class App:
             extra_labels=settings.metric_labels,
             label_values_max=settings.label_values_max,
             series_max=settings.series_max,
+            graph=_service_graph(settings),
         )
         self._telemetry.registry.register(WorkloadCollector(self._observer))
+        self._streams = Streams(settings, self._observer)
         self._database = Database(settings)
         self._store = Store(self._database.writer, _store_limits(settings), self._count_insert)
         limits = ContentLimits(text_chars_max=settings.content_max_chars)
@@ -86,7 +90,7 @@ class App:
             content=lambda batch: batch.with_columns(content_columns(batch, limits)),
             estimate=estimator or (lambda batch: batch),
             price=Pricer(PriceBook(overrides), settings.cost_source),
-            observe=self._observer,
+            observe=self._streams.after(self._observer),
             write=self._store.write,
             telemetry=self._telemetry,
             step_max_bytes=settings.step_max_bytes,
@@ -119,6 +123,7 @@ class App:
         self._database.prepare()
         self._probe = asyncio.create_task(self._reach_database())
         self._store.start()
+        self._streams.start()
         for worker in self._workers:
             worker.start()
         grpc_port = self._open_grpc_port()
@@ -157,6 +162,7 @@ class App:
         written = await asyncio.to_thread(self._store.close, left)
         if stuck := any(worker.is_alive() for worker in self._workers):
             log.error("stopped with spans not processed", extra={"spans": self._hold.spans})
+        self._streams.close()
         for server in others:
             if server is not None:
                 await server.close()
@@ -193,6 +199,7 @@ class App:
         app.include_router(health_router(self._problems))
         for router in routers(self._settings, self._database.reads, self._explainer):
             app.include_router(router)
+        app.include_router(self._streams.router())
         return app
 
     def _problems(self) -> list[str]:
@@ -255,6 +262,17 @@ def _store_limits(settings: Settings) -> StoreLimits:
         max_age_s=settings.insert_max_age_s,
         buffer_max_bytes=settings.buffer_max_bytes,
         retry_max_s=settings.insert_retry_max_s,
+    )
+
+
+def _service_graph(settings: Settings) -> ServiceGraph | None:
+    if not settings.service_graph:
+        return None
+    return ServiceGraph(
+        nodes_max=settings.label_values_max,
+        max_spans=settings.service_graph_max_spans,
+        wait_s=settings.service_graph_wait_s,
+        max_age_s=settings.trace_memory_max_age_s,
     )
 
 

@@ -14,6 +14,8 @@ from exporter.errors import ConfigurationError
 
 # Connections a client may hold open while it waits for its answer.
 _CONNECTIONS_MAX = 2048
+# What a WebSocket client sends is a filter.
+_MESSAGE_MAX_BYTES = 64 * 1024
 
 
 class HttpServer:
@@ -29,6 +31,8 @@ class HttpServer:
             server_header=False,
             limit_concurrency=_CONNECTIONS_MAX,
             timeout_graceful_shutdown=5,
+            ws="websockets-sansio",
+            ws_max_size=_MESSAGE_MAX_BYTES,
         )
         self._server = _Uvicorn(config)
         self._socket = sock

@@ -165,6 +165,18 @@ class Settings(BaseSettings):
     series_max: int = Field(
         10_000, ge=1, description="Label sets of a metric; later ones are counted as __overflow__."
     )
+    service_graph: bool = Field(
+        True, description="Count the service and agent graph, see docs/service-graph.md."
+    )
+    service_graph_max_spans: int = Field(
+        200_000, ge=1, description="Spans remembered to find the other half of an edge."
+    )
+    service_graph_wait_s: Seconds = Field(
+        10.0,
+        gt=0,
+        le=600,
+        description="How long a client span waits for its server before its peer is drawn.",
+    )
     prices_file: Path | None = Field(
         None, description="Your own prices and names of deployments, see docs/prices.md."
     )
@@ -191,6 +203,28 @@ class Settings(BaseSettings):
         4_000_000,
         ge=0,
         description="Text of a batch that is counted by tiktoken; beyond it by characters.",
+    )
+
+    live_clients_max: int = Field(
+        50, ge=0, description="Clients that watch /events/metrics and /ws/traces at once."
+    )
+    live_interval_s: Seconds = Field(
+        1.0, ge=0.1, le=60, description="Time between two snapshots of /events/metrics."
+    )
+    live_window_s: Seconds = Field(
+        10.0, ge=0.1, le=600, description="Time over which the rates of a snapshot are taken."
+    )
+    live_heartbeat_s: Seconds = Field(
+        15.0, ge=0.1, le=600, description="A stream with nothing new says so after this time."
+    )
+    live_history_snapshots: int = Field(
+        300, ge=1, le=10_000, description="Snapshots kept for clients that come back."
+    )
+    live_traces_max: int = Field(
+        1000, ge=1, le=100_000, description="Traces that /ws/traces sums up at once."
+    )
+    live_waiting_max_traces: int = Field(
+        500, ge=1, le=100_000, description="Traces that wait for a slow client; the oldest go."
     )
 
     shutdown_timeout_s: Seconds = Field(

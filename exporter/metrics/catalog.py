@@ -26,6 +26,11 @@ DURATION_BUCKETS_S: tuple[float, ...] = tuple(round(0.01 * 2**i, 2) for i in ran
 TOKEN_TIME_BUCKETS_S: tuple[float, ...] = (
     0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5,
 )  # fmt: skip
+# Tempo's for requests between services (0.1 s doubling to 12.8 s), with three steps more for calls
+# of models and runs of agents.
+EDGE_BUCKETS_S: tuple[float, ...] = tuple(round(0.1 * 2**i, 1) for i in range(11))
+# Tempo's for spans (2 ms doubling to 16.384 s), with three steps more.
+SPAN_BUCKETS_S: tuple[float, ...] = tuple(round(0.002 * 2**i, 3) for i in range(17))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,20 @@ AGENT = Label("agent", "Agent", default="unknown")
 # Filled from the kinds of tokens and costs, not from a column of the same name.
 TOKEN_TYPE = Label("token_type", "", open=False)
 COST_TYPE = Label("cost_type", "", open=False)
+
+# Names and labels of the service graph are those that Grafana asks for, as Tempo makes them.
+# The nodes of an edge are no columns: the graph limits how many there are.
+EDGE_LABELS = (
+    Label("client", ""),
+    Label("server", ""),
+    Label("connection_type", "", open=False),
+)
+ENTRY_LABELS = (
+    Label("service", "ServiceName"),
+    Label("span_name", "SpanName"),
+    Label("span_kind", "SpanKind", open=False),
+    Label("status_code", "StatusCode", open=False),
+)
 
 CALL_LABELS = (SERVICE, PROVIDER, MODEL, OPERATION)
 
@@ -188,6 +207,45 @@ OPERATIONS = Metric(
     "GenAI spans that are no calls, agents or tools: retrieval, chains, workflows.",
     (SERVICE, OPERATION, STATUS),
 )
+EDGE_REQUESTS = Metric(
+    "traces_service_graph_request",
+    MetricType.COUNTER,
+    "Requests from one node of the service graph to another.",
+    EDGE_LABELS,
+)
+EDGE_FAILURES = Metric(
+    "traces_service_graph_request_failed",
+    MetricType.COUNTER,
+    "Those of them that failed on either side.",
+    EDGE_LABELS,
+)
+EDGE_SERVER_DURATION = Metric(
+    "traces_service_graph_request_server_seconds",
+    MetricType.HISTOGRAM,
+    "Time that they took as their server saw it.",
+    EDGE_LABELS,
+    EDGE_BUCKETS_S,
+)
+EDGE_CLIENT_DURATION = Metric(
+    "traces_service_graph_request_client_seconds",
+    MetricType.HISTOGRAM,
+    "Time that they took as their client saw it.",
+    EDGE_LABELS,
+    EDGE_BUCKETS_S,
+)
+ENTRIES = Metric(
+    "traces_spanmetrics_calls",
+    MetricType.COUNTER,
+    "Spans that enter a service: of kind server or consumer, or without a parent.",
+    ENTRY_LABELS,
+)
+ENTRY_DURATION = Metric(
+    "traces_spanmetrics_latency",
+    MetricType.HISTOGRAM,
+    "Time that they took, in seconds.",
+    ENTRY_LABELS,
+    SPAN_BUCKETS_S,
+)
 
 METRICS: tuple[Metric, ...] = (
     REQUESTS,
@@ -205,6 +263,12 @@ METRICS: tuple[Metric, ...] = (
     AGENT_RUNS,
     AGENT_DURATION,
     OPERATIONS,
+    EDGE_REQUESTS,
+    EDGE_FAILURES,
+    EDGE_SERVER_DURATION,
+    EDGE_CLIENT_DURATION,
+    ENTRIES,
+    ENTRY_DURATION,
 )
 CALL_METRICS: frozenset[str] = frozenset(m.name for m in METRICS if CALL_LABELS[2] in m.labels)
 # Cost that a sender reports as one sum has no parts.

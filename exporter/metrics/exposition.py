@@ -30,6 +30,7 @@ class WorkloadCollector(Collector):
 
     def collect(self) -> Iterator[Family]:
         """Yield every metric. Only the copies are made under the observer's lock."""
+        self._observer.settle()
         with self._observer.lock:
             counters = [(s, s.snapshot()) for s in self._observer.counters.values()]
             histograms = [(s, s.snapshot()) for s in self._observer.histograms.values()]

@@ -7,8 +7,9 @@ scrape holds up ingest for the time of a copy, not of a rendering.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +20,9 @@ from exporter.genai.money import nano_dollars
 from exporter.metrics import catalog
 from exporter.metrics.cardinality import LabelLimiter
 from exporter.metrics.catalog import Label, Metric, MetricType
+from exporter.metrics.places import Edges
 from exporter.metrics.series import CounterSeries, HistogramSeries, Observations
+from exporter.metrics.service_graph import ServiceGraph, hex_ids
 from exporter.spans.arrow import holds, known
 from exporter.spans.batch import Bools, SpanBatch
 from exporter.spans.schema import COST_COLUMNS, NANOSECONDS, TOKEN_KINDS
@@ -63,8 +66,17 @@ class Observer:
     """All metrics of the workload, and how a batch is counted into them."""
 
     def __init__(
-        self, *, extra_labels: Sequence[str] = (), label_values_max: int, series_max: int
+        self,
+        *,
+        extra_labels: Sequence[str] = (),
+        label_values_max: int,
+        series_max: int,
+        graph: ServiceGraph | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Make an observer that has seen nothing; without a graph none is counted."""
+        self._graph = graph
+        self._clock = clock
         self._extra = tuple(catalog.EXTRA_LABELS[name] for name in extra_labels)
         self._values_max = label_values_max
         self._limiters: dict[str, LabelLimiter] = {}
@@ -86,12 +98,23 @@ class Observer:
             self._runs(batch, "tool", catalog.TOOL_CALLS, catalog.TOOL_DURATION)
             self._runs(batch, "agent", catalog.AGENT_RUNS, catalog.AGENT_DURATION)
             self._operations(batch)
+            if self._graph is not None:
+                self._entries(batch)
+                self._edges(self._graph, self._graph(batch, self._clock()))
+
+    def settle(self) -> None:
+        """Count the requests that nobody answered in time; for each scrape, when nothing comes."""
+        if self._graph is not None:
+            with self.lock:
+                self._edges(self._graph, self._graph.expire(self._clock()))
 
     @property
     def overflows(self) -> dict[str, int]:
         """Label values and series that were turned away, by label or metric name."""
         tables = [*self.counters.values(), *self.histograms.values()]
         by_label = {name: limiter.overflowed for name, limiter in self._limiters.items()}
+        if self._graph is not None:
+            by_label["node"] = self._graph.overflowed
         return by_label | {series.metric.name: series.table.overflowed for series in tables}
 
     @property
@@ -181,6 +204,41 @@ class Observer:
         if groups.values:
             self._add(catalog.OPERATIONS, groups, groups.count())
 
+    def _entries(self, batch: SpanBatch) -> None:
+        kind = batch["SpanKind"]
+        entries = (batch.parent_keys == 0) | holds(kind, "Server") | holds(kind, "Consumer")
+        groups = self._group(batch, np.flatnonzero(entries), catalog.ENTRIES.labels)
+        if groups.values:
+            spelled = [
+                (*labels, f"SPAN_KIND_{kind.upper()}", f"STATUS_CODE_{status.upper()}")
+                for *labels, kind, status in groups.values
+            ]
+            groups = replace(groups, values=spelled)
+            self._add(catalog.ENTRIES, groups, groups.count())
+            self._durations(catalog.ENTRY_DURATION, batch, groups, "Duration")
+
+    def _edges(self, graph: ServiceGraph, edges: Edges) -> None:
+        if not len(edges):
+            return
+        label_sets, group = graph.grouped(edges)
+        counts = np.bincount(group, minlength=len(label_sets))
+        self.counters[catalog.EDGE_REQUESTS.name].add(label_sets, counts)
+        failed = np.bincount(group[edges["failed"]], minlength=len(label_sets))
+        # 0 failures, too: a rate of failures needs the series to be there before the first.
+        self.counters[catalog.EDGE_FAILURES.name].add(label_sets, failed)
+        for metric, column in (
+            (catalog.EDGE_SERVER_DURATION, "server_ns"),
+            (catalog.EDGE_CLIENT_DURATION, "client_ns"),
+        ):
+            seen = Observations(
+                groups=group,
+                values_ns=edges[column],
+                end_ns=edges["end_ns"],
+                trace_ids=edges["trace_id"],
+                span_ids=edges["span_id"],
+            )
+            self.histograms[metric.name].observe(label_sets, seen)
+
     def _add(
         self,
         metric: Metric,
@@ -206,8 +264,8 @@ class Observer:
             groups=groups.group[measured],
             values_ns=batch[column].fill_null(0).to_numpy().astype(np.int64)[rows],
             end_ns=(batch.start_ns + batch.duration_ns)[rows],
-            trace_ids=_hex_ids(batch["TraceId"], 32)[rows],
-            span_ids=_hex_ids(batch["SpanId"], 16)[rows],
+            trace_ids=hex_ids(batch["TraceId"], 32)[rows],
+            span_ids=hex_ids(batch["SpanId"], 16)[rows],
         )
         series.observe(groups.project(series.metric.labels), seen)
 
@@ -249,11 +307,3 @@ class Observer:
             # What is not known is always admitted: it is one value, and it is ours.
             values = [v if v == label.default else limiter.admit(v) for v in values]
         return code.reshape(-1), values or [""]
-
-
-def _hex_ids(column: pa.StringArray, digits: int) -> NDArray[np.bytes_]:
-    """Return ids of a fixed length as a numpy array, without a copy."""
-    data = column.buffers()[2]
-    if data is None:
-        return np.empty(0, dtype=f"S{digits}")
-    return np.frombuffer(data, dtype=f"S{digits}")[: len(column)]

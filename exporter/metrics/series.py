@@ -100,9 +100,11 @@ class HistogramSeries:
 
     def observe(self, label_sets: list[tuple[str, ...]], seen: Observations) -> None:
         """Count observations; `seen.groups` are positions in `label_sets`."""
-        used, groups = np.unique(seen.groups, return_inverse=True)
+        occurs = np.bincount(seen.groups, minlength=len(label_sets)) > 0
+        used = np.flatnonzero(occurs)
         if not len(used):
             return
+        groups = (np.cumsum(occurs) - 1)[seen.groups]
         # Groups that differ only in labels that this metric leaves out share a row.
         of_group = [self.table.row(label_sets[group]) for group in used]
         rows, merged = np.unique(np.array(of_group, dtype=np.int64), return_inverse=True)
@@ -132,6 +134,10 @@ class HistogramSeries:
         self._exemplars.span_ids[at] = seen.span_ids[chosen]
         self._exemplars.values_s[at] = seen.values_ns[chosen] / NANOSECONDS
         self._exemplars.times_s[at] = seen.end_ns[chosen] / NANOSECONDS
+
+    def counts(self) -> tuple[list[tuple[str, ...]], NDArray[np.int64]]:
+        """Return the label sets and a copy of their cumulative counts."""
+        return self.table.label_sets, np.cumsum(self._counts[: len(self.table)], axis=1)
 
     def snapshot(
         self,

@@ -2,6 +2,9 @@
 
     python -m tests.bench.write_path [--spans 1000000] [--requests-per-step 32] [--without-store]
 
+`observe` is without the service graph and `service graph` what that adds: its observer's time less
+the other's.
+
 One thread does everything up to the rows, as in the service; the store inserts from its own. The
 spans are those of a small shop: per trace an HTTP request, a retrieval, an agent, a tool and three
 calls, in three conventions. Figures are of one run on one machine: compare ratios within a run.
@@ -32,6 +35,7 @@ from exporter.genai.normalise import Normaliser
 from exporter.genai.prices import PriceBook
 from exporter.genai.pricing import Pricer
 from exporter.metrics.observe import Observer
+from exporter.metrics.service_graph import ServiceGraph
 from exporter.spans.decode import Decoder, SpanLimits
 from exporter.spans.rows import rows
 from tests.support.otlp import NS, key_values
@@ -174,6 +178,11 @@ def _run(directory: Path, requests: list[bytes], steps: int, *, stored: bool) ->
     memory = TraceMemory(max_spans=500_000, max_age_s=120)
     limits = ContentLimits()
     observe = Observer(label_values_max=200, series_max=10_000)
+    with_graph = Observer(
+        label_values_max=200,
+        series_max=10_000,
+        graph=ServiceGraph(nodes_max=200, max_spans=200_000, wait_s=10, max_age_s=120),
+    )
     stages = Stages()
     store.start()
     begin, cpu = time.perf_counter(), time.process_time()
@@ -191,6 +200,7 @@ def _run(directory: Path, requests: list[bytes], steps: int, *, stored: bool) ->
         content = stages.run("content", content_columns, batch, limits)
         batch = stages.run("price", price, batch.with_columns(content))
         stages.run("observe", observe, batch)
+        stages.run("observe with graph", with_graph, batch)
         table = stages.run("rows", rows, batch)
         if stored:
             stages.run("wait for store", store.write, table)

@@ -1,0 +1,1 @@
+"""What happens now, for people who watch: snapshots of the metrics, traces as they come."""
