@@ -10,7 +10,7 @@ the others are there objects (attribution.py).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -32,7 +32,7 @@ from exporter.genai.members import (
 from exporter.genai.recent import Recent
 from exporter.genai.twins import NEIGHBOURS_MAX, is_one_call
 from exporter.spans.arrow import words
-from exporter.spans.batch import Bools, Ints, Keys, SpanBatch
+from exporter.spans.batch import Bools, Keys, SpanBatch
 
 # A longer line of ancestors is a loop or a mistake.
 _DEPTH_MAX = 256
@@ -93,7 +93,7 @@ class TraceMemory:
             True
         )
         roles[again] = _DUPLICATE
-        self._set(members, "seen", True)  # noqa: FBT003  # the value of a column
+        self._set(members, "seen", True)  # the value of a column
         codes = np.full(len(batch), -1, dtype=np.int32)
         codes[rows] = roles
         return batch.with_columns({"UsageRole": words(codes, [role.value for role in _ROLES])})
@@ -101,7 +101,7 @@ class TraceMemory:
     def forgive(self, batch: SpanBatch) -> None:
         """Forget that a batch was attributed: it failed and will be tried again."""
         members = self._ids(plain(batch.keys))
-        self._set(members[members >= 0], "seen", False)  # noqa: FBT003  # the value of a column
+        self._set(members[members >= 0], "seen", False)  # the value of a column
 
     def reason(self, key: int) -> Reason | None:
         """Return why a span has its role, None when it is not remembered or not decided."""
@@ -305,7 +305,7 @@ class TraceMemory:
         found: dict[int, None] = {}
         for at in np.flatnonzero(self._may_be_linked(scene)).tolist():
             call = self._member(scene.ids[at], scene.members[at])
-            for other, half in self._with_answer(call):
+            for other in self._with_answer(call):
                 if other["trace"] != trace and _same_answer(scene.members[at], other):
                     found[int(other["trace"])] = None
             for other, half in self._near(call, int(scene.ids[at])):
@@ -313,31 +313,32 @@ class TraceMemory:
                     found[int(other["trace"])] = None
         return list(found)
 
-    def _with_answer(self, call: Member) -> list[tuple[np.void, int]]:
-        """Return the newest members with the same response id, and the half each is in."""
-        found: list[tuple[np.void, int]] = []
-        for half, kept in enumerate((self._young, self._old)):
-            row = kept.last_with_answer(np.array([call.answer], np.uint64))[0]
-            for _ in range(_SAME_ANSWER_MAX):
-                if row < 0:
-                    break
-                found.append((kept.members[row], half))
-                row = kept.members[row]["alike"]
-        return [(other, half) for other, half in found if not other["moved"]]
+    def _with_answer(self, call: Member) -> list[np.void]:
+        """Return the newest members with the same response id."""
+        answer = np.array([call.answer], np.uint64)
+        return [
+            record
+            for half in (self._young, self._old)
+            for record in _chain(half, half.last_with_answer(answer)[0], "alike", _SAME_ANSWER_MAX)
+            if not record["moved"]
+        ]
 
     def _near(self, call: Member, member: int) -> list[tuple[np.void, int]]:
-        """Return the members that begin next to a call in the same place."""
-        if not call.place:
-            return []
-        own, other = (self._young, self._old) if member & 1 == 0 else (self._old, self._young)
-        row = member >> 1
+        """Return the members that begin next to a call in the same place, and each one's half."""
+        halves, side, row = (self._young, self._old), member & 1, member >> 1
+        own, other = halves[side], halves[1 - side]
         last = other.last_in_place(np.array([call.place], np.uint64))[0]
-        found = [
-            *((r, member & 1) for r in _chain(own, own.members[row]["before"], "before")),
-            *((r, member & 1) for r in _chain(own, own.members[row]["after"], "after")),
-            *((r, 1 - (member & 1)) for r in _chain(other, last, "before")),
+        chains = (
+            (own, side, own.members[row]["before"], "before"),
+            (own, side, own.members[row]["after"], "after"),
+            (other, 1 - side, last, "before"),
+        )
+        return [
+            (record, half)
+            for kept, half, first, link in chains
+            for record in _chain(kept, first, link, NEIGHBOURS_MAX // 2)
+            if not record["moved"]
         ]
-        return [(record, half) for record, half in found if not record["moved"]]
 
 
 @dataclass(frozen=True)
@@ -366,12 +367,12 @@ class _Scene:
         return found
 
 
-def _chain(half: Recent, row: int, link: str) -> list[np.void]:
-    found: list[np.void] = []
-    while row >= 0 and len(found) < NEIGHBOURS_MAX // 2:
-        found.append(half.members[row])
+def _chain(half: Recent, row: int, link: str, most: int) -> Iterator[np.void]:
+    for _ in range(most):
+        if row < 0:
+            break
+        yield half.members[row]
         row = half.members[row][link]
-    return found
 
 
 def _same_answer(one: np.void, other: np.void) -> bool:

@@ -43,9 +43,14 @@ class Told(Protocol):
     """A name of the calls that it was found to be one with before."""
 
     @property
-    def has_usage(self) -> bool: ...
+    def has_usage(self) -> bool:
+        """Whether it reports any tokens."""
+        ...
+
     @property
-    def usage(self) -> tuple[int, int]: ...
+    def usage(self) -> tuple[int, int]:
+        """Input and output tokens."""
+        ...
 
 
 Call = TypeVar("Call", bound=Told)
