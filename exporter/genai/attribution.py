@@ -97,7 +97,9 @@ class Member:
     ending: int
     model: str
     twin: int = 0
-    """The key of the call that it was found to be one with, its own too."""
+    """The key of the call that it was found to be one with, which may be itself."""
+    twins: int = 0
+    """How many spans were found to be that call."""
     role: Role | None = None
     reason: Reason | None = None
 
@@ -180,7 +182,7 @@ class _Trace:
     def _keep_one(self, group: Sequence[Member], reason: Reason) -> None:
         winner = max(group, key=self._rank)
         for member in group:
-            member.twin = winner.key
+            member.twin, member.twins = winner.key, len(group)
             if member is not winner:
                 _settle(member, Role.SERVER if member.is_server else Role.DUPLICATE, reason)
 

@@ -41,6 +41,7 @@ RECORD = np.dtype(
         ("ending", "u8"),
         ("model", "u8"),
         ("twin", "u8"),  # the call that it was found to be
+        ("twins", "i4"),  # how many spans were
         ("detail", "i4"),  # how many counts it reports
         ("alike", "i4"),  # the member before it with the same answer, -1: none
         ("before", "i4"),  # its neighbours in the same place

@@ -40,7 +40,9 @@ class Told(Protocol):
     model: str
     answer: int
     twin: int
-    """A name of the calls that it was found to be one with before."""
+    """A name of the calls that it was found to be one with before, itself among them."""
+    twins: int
+    """How many they are."""
 
     @property
     def has_usage(self) -> bool:
@@ -82,7 +84,8 @@ def matched(calls: Iterable[Call]) -> list[list[Call]]:
             known.setdefault(call.twin, []).append(call)
         else:
             open_calls.append(call)
-    groups.extend(known.values())
+    # Where one of them is out of sight, nobody knows which instrumentations told the call already.
+    groups.extend(group for group in known.values() if len(group) == group[0].twins)
     # Equal usage says more than an equal ending, so those that have it choose first.
     for call in sorted(open_calls, key=lambda c: not c.has_usage):
         if best := _best(call, groups):
