@@ -19,7 +19,8 @@ The rules, for the spans of a trace that are calls or carry usage ("members"), i
 5. Of such calls the one is kept that knows more (usage, cache detail), else the deepest.
 6. A call whose usage is the sum of the calls below it is their roll-up.
 7. A span that is no call (agent, workflow, wrapper, or unknown) keeps its usage only if no member
-   below it has any: some frameworks report usage on the agent only.
+   below it has any: some frameworks report usage on the agent only. Calls below such a one are
+   counted as calls, and their usage is not estimated on top.
 
 Sibling calls that one instrumentation tells are never merged without a common id, however equal
 their numbers are.
@@ -59,6 +60,7 @@ class Reason(StrEnum):
     SERVER_SIDE = "the client's span of this call reports the usage"
     SUM_BELOW = "its usage is the sum of the calls below it"
     USAGE_BELOW = "spans below it report the usage"
+    ESTIMATED_BELOW = "calls below it were counted with an estimate before this span arrived"
     COUNTED_ABOVE = "a span above it was counted before this one arrived"
     NEVER = "spans of this kind are never counted"
 
@@ -102,6 +104,10 @@ class Member:
     """How many spans were found to be that call."""
     role: Role | None = None
     reason: Reason | None = None
+    estimated: bool = False
+    """It was counted with an estimate of the usage that it does not report."""
+    is_reported_above: bool = False
+    """It reports no usage, and an agent above it was counted with the usage of all it did."""
 
     @property
     def has_usage(self) -> bool:
@@ -239,8 +245,11 @@ class _Trace:
             ):
                 _settle(member, Role.DUPLICATE, Reason.COUNTED_ABOVE)
             elif member.kind is not Kind.CALL:
-                if any(m.has_usage and not m.never for m in self.below.get(member.key, ())):
+                below = [m for m in self.below.get(member.key, ()) if not m.never]
+                if any(m.has_usage for m in below):
                     _settle(member, Role.ROLLUP, Reason.USAGE_BELOW)
+                elif any(m.estimated for m in below):
+                    _settle(member, Role.ROLLUP, Reason.ESTIMATED_BELOW)
                 else:
                     _settle(member, Role.OWN, Reason.NOTHING_BELOW)
 
@@ -250,6 +259,9 @@ class _Trace:
             around = (*self._above(member), *self.below.get(member.key, ()))
             alone = not member.twin and not any(m.key in settled for m in around)
             _settle(member, Role.OWN, Reason.ALONE if alone else Reason.KNOWS_MOST)
+            member.is_reported_above = not member.has_usage and any(
+                m.role is Role.OWN and m.has_usage for m in self._above(member)
+            )
 
     def _open(self) -> Iterable[Member]:
         return (m for m in self.members if m.role is None)

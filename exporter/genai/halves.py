@@ -6,7 +6,7 @@ whole. A span that comes again is kept with the younger ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -75,7 +75,7 @@ class Halves:
             row = row[came_before]
             young = self._young.spans(members["key"][came_before])[1] >= 0
             row, came_before = row[~young], came_before[~young]
-            for column in ("role", "reason", "seen", "twin", "twins"):
+            for column in ("role", "reason", "seen", "twin", "twins", "above", "estimated"):
                 members[column][came_before] = self._old.members[column][row]
             self._old.members["moved"][row] = True
 
@@ -141,6 +141,8 @@ class Halves:
             model=names.get(of["model"], ""),
             twin=of["twin"],
             twins=of["twins"],
+            estimated=of["estimated"],
+            is_reported_above=of["above"],
             role=None if of["role"] == UNDECIDED else ROLES[of["role"]],
             reason=None if of["reason"] == UNDECIDED else REASONS[of["reason"]],
         )
@@ -159,40 +161,54 @@ class Halves:
             low, high = np.minimum(low, old_low), np.maximum(high, old_high)
         return linked | ((places != 0) & (low < high))
 
-    def with_answer(self, call: Member) -> list[np.void]:
-        """Return the newest members with the same response id."""
-        answer = np.array([call.answer], np.uint64)
-        return [
-            record
-            for half in (self._young, self._old)
-            for record in _chain(half, half.last_with_answer(answer)[0], "alike", _SAME_ANSWER_MAX)
-            if not record["moved"]
-        ]
+    def chains(self, ids: Ids, members: Records) -> NDArray[np.int32]:
+        """Return where the chains of some members begin, three for each; -1: nowhere.
 
-    def near(self, call: Member, member: int) -> list[tuple[np.void, int]]:
-        """Return the members that begin next to a call in the same place, and each one's half."""
-        halves, side, row = (self._young, self._old), member & 1, member >> 1
-        own, other = halves[side], halves[1 - side]
-        last = other.last_in_place(np.array([call.place], np.uint64))[0]
-        chains = (
-            (own, side, own.members[row]["before"], "before"),
-            (own, side, own.members[row]["after"], "after"),
-            (other, 1 - side, last, "before"),
+        The newest with its answer in the young and in the old half, and the newest in its place in
+        the half that it is not in itself.
+        """
+        answers, places = members["answer"], members["place"]
+        young, old = (half.last_in_place(places) for half in (self._young, self._old))
+        return np.stack(
+            (
+                self._young.last_with_answer(answers),
+                self._old.last_with_answer(answers),
+                np.where(ids & 1 == 0, old, young),
+            ),
+            axis=1,
         )
-        return [
-            (record, half)
-            for kept, half, first, link in chains
-            for record in _chain(kept, first, link, NEIGHBOURS_MAX // 2)
-            if not record["moved"]
+
+    def with_answer(self, chains: Sequence[int]) -> Records:
+        """Return the newest members with the answer whose chains begin there."""
+        return np.concatenate(
+            [
+                half.members[_chain(half, row, "alike", _SAME_ANSWER_MAX)]
+                for half, row in zip((self._young, self._old), chains, strict=False)
+            ]
+        )
+
+    def near(self, member: int, chains: Sequence[int]) -> tuple[Ids, Records]:
+        """Return the members that begin next to a member in the same place."""
+        halves, side, row = (self._young, self._old), member & 1, member >> 1
+        own, most = halves[side].members, NEIGHBOURS_MAX // 2
+        here = [
+            *_chain(halves[side], int(own["before"][row]), "before", most),
+            *_chain(halves[side], int(own["after"][row]), "after", most),
         ]
+        there = _chain(halves[1 - side], chains[2], "before", most)
+        ids = np.array(
+            [*(r * 2 + side for r in here), *(r * 2 + 1 - side for r in there)], np.int64
+        )
+        return ids, np.concatenate((own[here], halves[1 - side].members[there]))
 
 
-def _chain(half: Recent, row: int, link: str, most: int) -> Iterator[np.void]:
-    for _ in range(most):
-        if row < 0:
-            break
-        yield half.members[row]
-        row = half.members[row][link]
+def _chain(half: Recent, row: int, link: str, most: int) -> list[int]:
+    links = half.members[link]
+    found: list[int] = []
+    while row >= 0 and len(found) < most:
+        found.append(row)
+        row = int(links[row])
+    return found
 
 
 def _kind(of: dict[str, Any]) -> Kind:

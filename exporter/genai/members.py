@@ -49,6 +49,8 @@ RECORD = np.dtype(
         ("is_call", "?"),
         ("unclassed", "?"),
         ("never", "?"),
+        ("above", "?"),  # it reports no usage, and an agent above it was counted with its own
+        ("estimated", "?"),  # it was counted with an estimate of its usage
         ("server", "?"),
         ("seen", "?"),  # its row was given its role: the same span that comes again is a duplicate
         ("moved", "?"),  # it came again, and is kept with the younger ones

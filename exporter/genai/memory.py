@@ -8,30 +8,27 @@ ancestor; its decision was made long before.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from exporter.genai.attribution import Line, Member, Reason, Role, decide
+from exporter.genai.fields import REPORTED_ABOVE
 from exporter.genai.halves import REASONS, ROLES, Halves, Ids
+from exporter.genai.links import Links
 from exporter.genai.members import KEY, UNDECIDED, Records, is_member, plain
-from exporter.genai.twins import is_one_call
-from exporter.spans.arrow import words
+from exporter.genai.scene import Scene
+from exporter.spans.arrow import holds, words
 from exporter.spans.batch import Bools, Keys, SpanBatch
 
 # A longer line of ancestors is a loop or a mistake.
 _DEPTH_MAX = 256
 _APART = np.uint64(1)
 
-# So many traces are looked at together, when calls of one may be calls of the next.
-_LINKED_TRACES_MAX = 64
-
 _WORDS = [role.value for role in ROLES]
-_OWN, _DUPLICATE = ROLES.index(Role.OWN), ROLES.index(Role.DUPLICATE)
-_ALONE = REASONS.index(Reason.ALONE)
+_DUPLICATE = ROLES.index(Role.DUPLICATE)
 
 
 class TraceMemory:
@@ -67,7 +64,17 @@ class TraceMemory:
         self._halves.set(members, "seen", values=True)
         codes = np.full(len(batch), -1, dtype=np.int32)
         codes[rows] = roles
-        return batch.with_columns({"UsageRole": words(codes, _WORDS)})
+        above = np.zeros(len(batch), np.bool_)
+        above[rows] = self._halves.get(members, "above")
+        source = _with_word(batch["UsageSource"], above, REPORTED_ABOVE)
+        return batch.with_columns({"UsageRole": words(codes, _WORDS), "UsageSource": source})
+
+    def note_estimates(self, batch: SpanBatch) -> None:
+        """Learn which calls of an attributed batch are counted with an estimate of their usage."""
+        estimated = holds(batch["UsageSource"], "estimated")
+        if estimated.any():
+            members = self._halves.ids(plain(batch.keys[estimated]))
+            self._halves.set(members[members >= 0], "estimated", values=True)
 
     def forgive(self, batch: SpanBatch) -> None:
         """Forget that a batch was attributed: it failed and will be tried again."""
@@ -85,15 +92,28 @@ class TraceMemory:
     def _decide(self, traces: Keys) -> None:
         """Decide what is open in some traces, and in those that tell one of their calls, too."""
         scene = self._scene(traces, np.arange(len(traces)))
-        linked = self._halves.may_be_told_again(scene.ids, scene.members)
-        involved = linked | scene.is_below | ~scene.members["is_call"] | scene.members["never"]
-        entangled = _any_of(involved, scene.group, len(traces))
-        alone = scene.ids[~entangled[scene.group] & (scene.members["role"] == UNDECIDED)]
-        self._halves.set(alone, "role", _OWN)
-        self._halves.set(alone, "reason", _ALONE)
+        members = scene.members
+        linked = self._halves.may_be_told_again(scene.ids, members)
+        decided = members["role"] != UNDECIDED
+        involved = linked | members["never"] | scene.is_call_below_call
+        entangled = _any_of(involved, scene.group, len(traces)) | (
+            # What an agent's usage is depends on what was counted below it.
+            _any_of(decided, scene.group, len(traces))
+            & _any_of(~members["is_call"], scene.group, len(traces))
+        )
+        self._settle(scene, ~entangled[scene.group] & ~decided)
         has_link = _any_of(linked, scene.group, len(traces))
         self._judge(scene, np.flatnonzero(entangled & ~has_link))
-        self._decide_together(self._linked(traces[has_link].tolist()))
+        links = Links(self._halves, scene, linked)
+        self._decide_together(links.groups(traces[has_link].tolist()))
+
+    def _settle(self, scene: Scene, chosen: Bools) -> None:
+        """Decide traces whose calls have nothing to do with each other, as `decide` would."""
+        role, reason, above = scene.verdicts()
+        ids = scene.ids[chosen]
+        self._halves.set(ids, "role", role[chosen])
+        self._halves.set(ids, "reason", reason[chosen])
+        self._halves.set(ids, "above", above[chosen])
 
     def _decide_together(self, linked: Iterable[list[int]]) -> None:
         """Decide groups of traces, those that share none at once."""
@@ -114,11 +134,11 @@ class TraceMemory:
         traces = np.array([trace for group in groups for trace in group], np.uint64)
         self._judge(self._scene(traces, number), np.arange(len(groups)))
 
-    def _scene(self, traces: Keys, groups: NDArray[np.intp]) -> _Scene:
+    def _scene(self, traces: Keys, groups: NDArray[np.intp]) -> Scene:
         """Return the members of some traces, and what is above them."""
         ids, found, trace = self._halves.members_of(traces)
         below, above, apart = self._lines(found)
-        return _Scene(ids, groups[trace], found, below, above, apart)
+        return Scene(ids, groups[trace], found, below, above, apart)
 
     def _lines(self, members: Records) -> tuple[NDArray[np.intp], Ids, Bools]:
         """Return for each pair of a member and one above it: its position, the other, `apart`.
@@ -145,7 +165,7 @@ class TraceMemory:
         below, above, between = (np.concatenate(parts) for parts in zip(*found, strict=True))
         return below, above, between
 
-    def _judge(self, scene: _Scene, groups: NDArray[np.intp]) -> None:
+    def _judge(self, scene: Scene, groups: NDArray[np.intp]) -> None:
         """Decide the members of each group of traces together."""
         if not len(groups):
             return
@@ -169,78 +189,16 @@ class TraceMemory:
         )
         self._halves.set(ids, "twin", np.array([m.twin for m in members.values()], np.uint64))
         self._halves.set(ids, "twins", [m.twins for m in members.values()])
-
-    # Calls that other spans tell, too ---------------------------------------------------------
-
-    def _linked(self, traces: Sequence[int]) -> Iterator[list[int]]:
-        """Yield the traces in groups that are to be looked at together.
-
-        Instrumentations that lose the context start a trace of their own for the same call.
-        """
-        done: set[int] = set()
-        for trace in traces:
-            if trace in done:
-                continue
-            group = {trace: None}
-            open_traces = [trace]
-            while open_traces:
-                for other in self._told_again(open_traces.pop()):
-                    if other not in group and len(group) < _LINKED_TRACES_MAX:
-                        group[other] = None
-                        open_traces.append(other)
-            done.update(group)
-            yield list(group)
-
-    def _told_again(self, trace: int) -> list[int]:
-        """Return the other traces that may tell a call of this one."""
-        scene = self._scene(np.array([trace], np.uint64), np.zeros(1, np.intp))
-        found: dict[int, None] = {}
-        for at in np.flatnonzero(self._halves.may_be_told_again(scene.ids, scene.members)).tolist():
-            call = self._halves.member(scene.ids[at], scene.members[at])
-            for other in self._halves.with_answer(call):
-                if other["trace"] != trace and _same_answer(scene.members[at], other):
-                    found[int(other["trace"])] = None
-            for other, half in self._halves.near(call, int(scene.ids[at])):
-                if other["trace"] != trace and is_one_call(call, self._halves.member(half, other)):
-                    found[int(other["trace"])] = None
-        return list(found)
+        self._halves.set(ids, "above", [m.is_reported_above for m in members.values()])
 
 
-@dataclass(frozen=True)
-class _Scene:
-    """The members of some traces."""
-
-    ids: Ids
-    group: NDArray[np.intp]
-    """Which of the traces, or groups of traces, each belongs to."""
-    members: Records
-    below: NDArray[np.intp]
-    """With `above` and `apart` the lines: a member's position, and one above it."""
-    above: Ids
-    apart: Bools
-
-    @property
-    def lines(self) -> tuple[NDArray[np.intp], Ids, Bools]:
-        """The pairs, the nearest first."""
-        return self.below, self.above, self.apart
-
-    @cached_property
-    def is_below(self) -> Bools:
-        """Whether a member has another one above it."""
-        found = np.zeros(len(self.ids), np.bool_)
-        found[self.below] = True
-        return found
-
-
-def _same_answer(one: np.void, other: np.void) -> bool:
-    """Say whether two spans with one response id overlap in time and do not disagree.
-
-    Some servers number their answers from 1, so the same id alone does not make the same call.
-    """
-    overlap = one["start"] <= other["end"] and other["start"] <= one["end"]
-    return bool(overlap) and all(
-        one[side] == other[side] or min(one[side], other[side]) < 0 for side in ("input", "output")
-    )
+def _with_word(column: pa.DictionaryArray, where: Bools, word: str) -> pa.DictionaryArray:
+    """Return a column that says `word` where it is asked for."""
+    if not where.any():
+        return column
+    vocabulary = column.dictionary.to_pylist()
+    codes = np.where(where, len(vocabulary), column.indices.fill_null(-1).to_numpy())
+    return words(codes.astype(np.int32), [*vocabulary, word])
 
 
 def _repeats(members: Ids) -> Bools:
