@@ -84,7 +84,10 @@ class Pipeline:
             with self.telemetry.timed("finish"):
                 with self._remembering:
                     attributed = self.memory.attribute(held.batch)
-                priced = self.price(self.estimate(self.content(attributed)))
+                estimated = self.estimate(self.content(attributed))
+                with self._remembering:
+                    self.memory.note_estimates(estimated)
+                priced = self.price(estimated)
                 table = rows(priced)
         except Exception:
             # Nothing above has a side effect that counts, so it can be tried again in parts.

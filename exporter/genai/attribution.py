@@ -11,15 +11,19 @@ The rules, for the spans of a trace that are calls or carry usage ("members"), i
 1. What is never counted: placeholders of unfinished spans, look-ups of stored answers.
 2. Calls with the same response id are one call, wherever they are in the trace; in another trace,
    too, if they overlap in time and do not disagree about their usage.
-3. On one line of ancestors, with no agent or tool between them, calls with the same input and
+3. Calls that two instrumentations of one service tell beside each other, or as roots of two
+   traces, with the same model, usage and time, are one call (twins.py), matched one to one.
+4. On one line of ancestors, with no agent or tool between them, calls with the same input and
    output are one call; so are a call without usage and one with it, and two without.
    A server's span of a call whose client reports usage is the same call seen from the other side.
-4. Of such calls the one is kept that knows more (usage, cache detail), else the deepest.
-5. A call whose usage is the sum of the calls below it is their roll-up.
-6. A span that is no call (agent, workflow, wrapper, or unknown) keeps its usage only if no member
-   below it has any: some frameworks report usage on the agent only.
+5. Of such calls the one is kept that knows more (usage, cache detail), else the deepest.
+6. A call whose usage is the sum of the calls below it is their roll-up.
+7. A span that is no call (agent, workflow, wrapper, or unknown) keeps its usage only if no member
+   below it has any: some frameworks report usage on the agent only. Calls below such a one are
+   counted as calls, and their usage is not estimated on top.
 
-Sibling calls without a common id are never merged, however equal their numbers are.
+Sibling calls that one instrumentation tells are never merged without a common id, however equal
+their numbers are.
 """
 
 from __future__ import annotations
@@ -27,6 +31,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+from exporter.genai.twins import matched
 
 
 class Role(StrEnum):
@@ -45,11 +51,16 @@ class Reason(StrEnum):
     KNOWS_MOST = "of the spans that report this call it knows the most, or is the deepest"
     NOTHING_BELOW = "no span below it reports usage"
     SAME_ID = "another span has the same response id"
+    SAME_TIME = (
+        "another instrumentation of this service tells a call of the same model, with the same "
+        "usage or ending, at the same time and place"
+    )
     SAME_USAGE = "a span on its line of ancestors reports the same usage"
     NO_USAGE = "it reports no usage, and a call on its line of ancestors is the same one"
     SERVER_SIDE = "the client's span of this call reports the usage"
     SUM_BELOW = "its usage is the sum of the calls below it"
     USAGE_BELOW = "spans below it report the usage"
+    ESTIMATED_BELOW = "calls below it were counted with an estimate before this span arrived"
     COUNTED_ABOVE = "a span above it was counted before this one arrived"
     NEVER = "spans of this kind are never counted"
 
@@ -70,6 +81,7 @@ class Member:
     key: int
     parent: int
     start_ns: int
+    end_ns: int
     kind: Kind
     is_server: bool
     never: bool
@@ -78,9 +90,24 @@ class Member:
     output: int
     detail: int
     """How many counts it reports."""
-    response_id: str | None
+    answer: int
+    """Stands for the response id; of this and the next ones 0: not known."""
+    place: int
+    """Stands for service, parent, kind of call and family of model; 0: has no twin."""
+    scope: int
+    process: int
+    ending: int
+    model: str
+    twin: int = 0
+    """The key of the call that it was found to be one with, which may be itself."""
+    twins: int = 0
+    """How many spans were found to be that call."""
     role: Role | None = None
     reason: Reason | None = None
+    estimated: bool = False
+    """It was counted with an estimate of the usage that it does not report."""
+    is_reported_above: bool = False
+    """It reports no usage, and an agent above it was counted with the usage of all it did."""
 
     @property
     def has_usage(self) -> bool:
@@ -109,6 +136,7 @@ def decide(members: Sequence[Member], lines: Callable[[Member], Line]) -> None:
     trace = _Trace(ordered, {m.key: lines(m) for m in ordered})
     trace.never()
     trace.same_id()
+    trace.same_time()
     trace.same_line()
     trace.sums()
     trace.others()
@@ -134,16 +162,35 @@ class _Trace:
                 _settle(member, Role.ROLLUP, Reason.NEVER)
 
     def same_id(self) -> None:
-        groups: dict[str, list[Member]] = {}
+        groups: dict[int, list[Member]] = {}
         for member in self._in_play():
-            if member.response_id and member.kind is not Kind.STRUCTURE:
-                groups.setdefault(member.response_id, []).append(member)
+            if member.answer and member.kind is not Kind.STRUCTURE:
+                groups.setdefault(member.answer, []).append(member)
         for group in groups.values():
-            winner = max(group, key=self._rank)
-            for member in group:
-                if member is not winner:
-                    role = Role.SERVER if member.is_server else Role.DUPLICATE
-                    _settle(member, role, Reason.SAME_ID)
+            if len(group) > 1:
+                self._keep_one(group, Reason.SAME_ID)
+
+    def same_time(self) -> None:
+        places: dict[int, list[Member]] = {}
+        for member in self.members:
+            if member.place and (member.twin or not _loses(member)):
+                places.setdefault(member.place, []).append(member)
+        for calls in places.values():
+            if len({call.scope for call in calls}) > 1:
+                for group in matched(call for call in calls if self._stands_free(call)):
+                    self._keep_one(group, Reason.SAME_TIME)
+
+    def _stands_free(self, member: Member) -> bool:
+        """Say whether no call is above or below a member: what is there is its match."""
+        around = (*self._above(member), *self.below.get(member.key, ()))
+        return all(other.kind is not Kind.CALL for other in around)
+
+    def _keep_one(self, group: Sequence[Member], reason: Reason) -> None:
+        winner = max(group, key=self._rank)
+        for member in group:
+            member.twin, member.twins = winner.key, len(group)
+            if member is not winner:
+                _settle(member, Role.SERVER if member.is_server else Role.DUPLICATE, reason)
 
     def same_line(self) -> None:
         # From the deepest up, so that of a chain of equals only the deepest is left.
@@ -198,18 +245,23 @@ class _Trace:
             ):
                 _settle(member, Role.DUPLICATE, Reason.COUNTED_ABOVE)
             elif member.kind is not Kind.CALL:
-                if any(m.has_usage and not m.never for m in self.below.get(member.key, ())):
+                below = [m for m in self.below.get(member.key, ()) if not m.never]
+                if any(m.has_usage for m in below):
                     _settle(member, Role.ROLLUP, Reason.USAGE_BELOW)
+                elif any(m.estimated for m in below):
+                    _settle(member, Role.ROLLUP, Reason.ESTIMATED_BELOW)
                 else:
                     _settle(member, Role.OWN, Reason.NOTHING_BELOW)
 
     def rest(self) -> None:
         settled = {m.key for m in self.members if m.role in {Role.DUPLICATE, Role.SERVER}}
         for member in self._open():
-            alone = not settled or not any(
-                m.key in settled for m in (*self._above(member), *self.below.get(member.key, ()))
-            )
+            around = (*self._above(member), *self.below.get(member.key, ()))
+            alone = not member.twin and not any(m.key in settled for m in around)
             _settle(member, Role.OWN, Reason.ALONE if alone else Reason.KNOWS_MOST)
+            member.is_reported_above = not member.has_usage and any(
+                m.role is Role.OWN and m.has_usage for m in self._above(member)
+            )
 
     def _open(self) -> Iterable[Member]:
         return (m for m in self.members if m.role is None)
@@ -220,9 +272,10 @@ class _Trace:
     def _above(self, member: Member) -> Iterable[Member]:
         return (above for above, _ in self.lines[member.key].above)
 
-    def _rank(self, member: Member) -> tuple[bool, bool, bool, int, int, int, int]:
+    def _rank(self, member: Member) -> tuple[bool, bool, bool, bool, int, int, int, int]:
         return (
             member.role is Role.OWN,
+            member.role is None,
             member.has_usage,
             not member.is_server,
             member.detail,

@@ -72,6 +72,9 @@ CALL = "call"
 # Counted nowhere: the same span comes again.
 PENDING = "pending"
 
+# The UsageSource of a call without usage, when a span above it is counted with the usage of all.
+REPORTED_ABOVE = "above"
+
 # What a span is, by its operation (OpenTelemetry's names, and ours where it has none). Only a
 # call is billed by a provider; the others are structure. An operation that is not listed leaves
 # the span unclassed, so that a new name is seen before it is counted.

@@ -15,12 +15,12 @@ from enum import StrEnum
 import numpy as np
 import pyarrow as pa
 
-from exporter.genai.fields import CALL
+from exporter.genai.fields import CALL, REPORTED_ABOVE
 from exporter.genai.money import Nano, money, nano_dollars
 from exporter.genai.prices import Listing, PriceBook, Rate, RateCard
 from exporter.genai.tokens import reports_usage
 from exporter.genai.transforms import providers
-from exporter.spans.arrow import holds, known, pc, words
+from exporter.spans.arrow import equals, holds, known, pc, words
 from exporter.spans.batch import Bools, Ints, SpanBatch
 from exporter.spans.schema import COST_COLUMNS, NANOSECONDS, TOKEN_KINDS
 
@@ -101,7 +101,8 @@ class Pricer:
         reason[calls & (card_of_span >= 0) & costs.unrated] = _NO_RATE
         # A failed call without usage has nothing to price; one that succeeded has lost its usage.
         reason[~has_usage] = -1
-        reason[calls & ~has_usage & holds(batch["Status"], "ok")] = _NO_USAGE
+        lost = ~_reported_above(batch) & holds(batch["Status"], "ok")
+        reason[calls & ~has_usage & lost] = _NO_USAGE
         reason[free] = -1
         given = self._given(batch, priced) & calls
         counted = priced & ~given
@@ -184,6 +185,14 @@ def _service_tiers(batch: SpanBatch) -> tuple[Ints, list[str]]:
         return np.full(len(batch), -1, dtype=np.int32), []
     encoded = column.cast(pa.string()).dictionary_encode()
     return encoded.indices.fill_null(-1).to_numpy(), encoded.dictionary.to_pylist()
+
+
+def _reported_above(batch: SpanBatch) -> Bools:
+    """Return the calls whose usage is counted on a span above them."""
+    column = batch.columns.get("UsageSource")
+    if column is None:
+        return np.zeros(len(batch), dtype=np.bool_)
+    return equals(column.cast(pa.string()), REPORTED_ABOVE)
 
 
 def _free(batch: SpanBatch) -> Bools:

@@ -104,7 +104,9 @@ class SpanExplanation(_Record):
     response_model: str | None
     model: str | None
     evidence: list[Evidence]
-    usage_source: str | None = Field(description="reported, estimated or missing.")
+    usage_source: str | None = Field(
+        description="reported, estimated, missing, or above: by an agent above."
+    )
     reported_usage: dict[str, int] = Field(description="Counts as they were sent.")
     readings: list[Reading]
     tokens: dict[str, int] = Field(description="Disjoint kinds: they add up to the total.")

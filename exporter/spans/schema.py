@@ -206,7 +206,11 @@ GENAI_COLUMNS: tuple[Column, ...] = (
     Column("TimeToFirstToken", _COUNT, "start to first token, nanoseconds"),
     Column("TimePerOutputToken", _COUNT, "mean time per token after the first, nanoseconds"),
     Column("UsageRole", _LOW, "own: counted; other roles are not; empty: no call"),
-    Column("UsageSource", _LOW, "reported, estimated or missing; empty: no call"),
+    Column(
+        "UsageSource",
+        _LOW,
+        "reported, estimated, missing, or above: by an agent above; empty: no call",
+    ),
     Column(
         "ReportedUsage",
         "Map(LowCardinality(String), UInt64)",

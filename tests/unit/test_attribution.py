@@ -7,13 +7,18 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from prometheus_client import CollectorRegistry
 
+from exporter.genai.attribution import Reason
+from exporter.genai.estimate import Estimator
 from exporter.genai.memory import TraceMemory
+from exporter.genai.scene import Scene
+from exporter.genai.tokenizers import Tokenizers
 from exporter.metrics.exposition import WorkloadCollector
 from exporter.metrics.observe import Observer
 from exporter.spans.batch import SpanBatch
@@ -240,6 +245,58 @@ def test_the_memory_forgets_with_time() -> None:
     assert len(remembered) <= 4
 
 
+def sources(remembered: TraceMemory, batch: SpanBatch) -> list[tuple[str | None, str | None]]:
+    """Return role and usage source of each span."""
+    attributed = remembered.attribute(batch)
+    remembered.note_estimates(ESTIMATE(attributed))
+    columns = (attributed[name].to_pylist() for name in ("UsageRole", "UsageSource"))
+    return list(zip(*columns, strict=True))
+
+
+SAID = {"gen_ai.input.messages": "What is the answer?"}
+# Without an encoding, by the rule of characters.
+ESTIMATE = Estimator(Tokenizers({}), span_max_chars=1000, batch_max_chars=10_000)
+
+
+def test_calls_below_an_agent_that_reports_their_usage_are_counted_and_not_estimated() -> None:
+    batch = normalise(
+        made(1, 0, "invoke_agent", usage(150, 42)),
+        made(2, 1, "chat", SAID),
+        made(3, 1, "execute_tool", None),
+        made(4, 3, "chat", SAID),
+    )
+    remembered = memory()
+    remembered.remember(batch, 0.0)
+    attributed = remembered.attribute(batch)
+    assert attributed["UsageRole"].to_pylist() == ["own", "own", None, "own"]
+    assert attributed["UsageSource"].to_pylist() == ["reported", "above", None, "above"]
+    done = PRICE(ESTIMATE(attributed))
+    assert done["UsageSource"].to_pylist() == ["reported", "above", None, "above"]
+    assert done["TokensInput"].to_pylist() == [150, None, None, None]
+    assert done["UnpricedReason"].to_pylist() == [None] * 4
+
+
+def test_an_agent_that_comes_after_its_calls_were_estimated_is_not_counted_on_top() -> None:
+    call = normalise(made(2, 1, "chat", SAID))
+    agent = normalise(made(1, 0, "invoke_agent", usage(150, 42)))
+    remembered = memory()
+    remembered.remember(call, 0.0)
+    assert sources(remembered, call) == [("own", "missing")]
+    remembered.remember(agent, 0.0)
+    assert sources(remembered, agent) == [("rollup", "reported")]
+    assert remembered.reason(int(agent.keys[0])) is Reason.ESTIMATED_BELOW
+
+
+def test_an_agent_that_comes_after_calls_that_nobody_could_estimate_is_counted() -> None:
+    call = normalise(made(2, 1, "chat", None))
+    agent = normalise(made(1, 0, "invoke_agent", usage(150, 42)))
+    remembered = memory()
+    remembered.remember(call, 0.0)
+    assert sources(remembered, call) == [("own", "missing")]
+    remembered.remember(agent, 0.0)
+    assert sources(remembered, agent) == [("own", "reported")]
+
+
 # Properties -------------------------------------------------------------------------------------
 
 
@@ -349,6 +406,28 @@ def test_what_arrives_too_late_never_takes_back_what_was_counted(
     for batch in batches:
         again |= _roles(remembered, batch)
     assert again == first
+
+
+@given(nodes=traces())
+@settings(max_examples=150, deadline=None)
+def test_what_is_decided_for_many_traces_at_once_is_what_the_rules_say(nodes: list[Node]) -> None:
+    """Traces whose calls have nothing to do with each other take a shorter way to the same end."""
+    batch = normalise(*(node.span() for node in nodes))
+
+    def decided() -> list[Any]:
+        remembered = memory()
+        remembered.remember(batch, 0.0)
+        attributed = remembered.attribute(batch)
+        return [
+            [remembered.reason(key) for key in batch.keys.tolist()],
+            *(attributed[name].to_pylist() for name in ("UsageRole", "UsageSource")),
+        ]
+
+    short = decided()
+    with pytest.MonkeyPatch.context() as patch:
+        entangled = property(lambda scene: np.ones(len(scene.ids), np.bool_))
+        patch.setattr(Scene, "is_call_below_call", entangled)
+        assert decided() == short
 
 
 @given(depth=st.integers(1, 6), data=st.data())
