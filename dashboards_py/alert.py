@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -111,5 +111,3 @@ class Case:
     quiet: tuple[str, ...] = ()
     interval: str = "1m"
     """Between two values, and between two evaluations."""
-    other: Sequence[str] = field(default=())
-    """Names of recording rules that are given as series, because their windows are too long."""

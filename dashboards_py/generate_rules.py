@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from dashboards_py import pack
-from dashboards_py.alert import Group
+from dashboards_py.alert import Alert, Group
 from dashboards_py.expressions import ExpressionError
 from dashboards_py.formats import alertmanager, grafana, prometheus, promtool
 from dashboards_py.formats.text import document
@@ -41,20 +41,28 @@ def rules_files(configuration: Configuration | None = None) -> dict[str, str]:
 
 
 def _tests(configuration: Configuration) -> dict[str, str]:
-    files: dict[str, str] = {}
-    records = [f"../records-{name}.yml" for name in pack.records(configuration)]
     stories = pack.stories()
-    for topic, alerts in pack.topics(configuration).items():
-        for alert in alerts:
-            cases = stories.get(alert.name, ())
-            if cases:
-                given = {name for case in cases for name in case.other}
-                rules = [path for path in records if path not in given]
-                content = promtool.test_file(
-                    alert, topic, cases, configuration.site, [*rules, f"../alerts-{topic}.yml"]
-                )
-                files[f"prometheus/tests/{alert.name}.yml"] = document(content)
-    return files
+    return {
+        f"prometheus/tests/{alert.name}.yml": document(
+            promtool.test_file(
+                alert, topic, stories[alert.name], configuration.site, _needed(alert, topic)
+            )
+        )
+        for topic, alerts in pack.topics(configuration).items()
+        for alert in alerts
+        if alert.name in stories
+    }
+
+
+def _needed(alert: Alert, topic: str) -> tuple[list[str], list[str]]:
+    """Return the rule files that an alert is made from, and their groups in order."""
+    paths: list[str] = []
+    names: list[str] = []
+    for name, groups in pack.records(Configuration()).items():
+        if any(rule.name in alert.expr for group in groups for rule in group.rules):
+            paths.append(f"../records-{name}.yml")
+            names += [group.name for group in groups]
+    return [*paths, f"../alerts-{topic}.yml"], [*names, f"llm-{topic}"]
 
 
 def write(files: dict[str, str], out: Path) -> list[str]:

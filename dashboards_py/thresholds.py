@@ -49,7 +49,9 @@ class Thresholds:
     error_rate_high_requests_min: int = _because(20, "In the rate window: two failures at least.")
     error_rate_elevated: float = _because(0.01, "The whole error budget, P1.")
     error_rate_elevated_window_s: int = _because(1800, "One in a hundred needs hundreds of calls.")
-    error_rate_elevated_requests_min: int = _because(200, "In that window: three failures at least.")
+    error_rate_elevated_requests_min: int = _because(
+        200, "In that window: three failures at least."
+    )
     provider_down_ratio: float = _because(0.99, "Everything fails, but for rounding.")
     provider_down_requests_min: int = _because(5, "In the rate window: fewer is chance.")
     rate_limited_ratio: float = _because(0.05, "More than retries hide.")
@@ -125,8 +127,10 @@ class Thresholds:
             if f.name in _WINDOWS
         }
         burns = {
-            name: tuple((max(round(a / factor), 2), max(round(b / factor), 4), times_)
-                        for a, b, times_ in getattr(self, name))
+            name: tuple(
+                (max(round(a / factor), 2), max(round(b / factor), 4), times_)
+                for a, b, times_ in getattr(self, name)
+            )
             for name in ("burn_fast", "burn_slow")
         }
         return replace(self, **(times | burns | changes))
@@ -187,7 +191,9 @@ def load(path: Path | None) -> Configuration:
     sections: dict[str, Any] = {"thresholds": Thresholds(), "site": Site()}
     if not isinstance(raw, dict) or (unknown := sorted(set(raw) - set(sections))):
         wrong = f" not {', '.join(map(str, unknown))}" if isinstance(raw, dict) else ""
-        raise ThresholdError(f"{path.name}: write the sections thresholds and site,{wrong or ' each a mapping'}")
+        raise ThresholdError(
+            f"{path.name}: write the sections thresholds and site,{wrong or ' each a mapping'}"
+        )
     made = {
         name: _changed(path.name, name, default, raw.get(name) or {})
         for name, default in sections.items()

@@ -14,6 +14,7 @@ from exporter.metrics.catalog import (
     COST,
     REQUESTS,
     TOKENS,
+    Metric,
 )
 
 _BUDGET = ("budget", "period")
@@ -55,19 +56,23 @@ def _budget_burns(t: Thresholds) -> tuple[Alert, ...]:
 
 def _spending(burn: Burn, match: dict[str, str]) -> str:
     short_s, long_s, factor = burn
-    allowed = (
-        f"({select(BUDGET, **match)}"
-        f" / ({select(BUDGET_END, **match)} - {select(BUDGET_START, **match)}))"
-    )
+    period_s = f"({_one(BUDGET_END, **match)} - {_one(BUDGET_START, **match)})"
+    allowed = f"({_one(BUDGET, **match)} / {period_s})"
+    spent = select(BUDGET_SPENT, **match)
     speeds = [
-        f"delta({select(BUDGET_SPENT, **match)}[{duration(window)}]) / {window} / {allowed}"
+        f"{by(_BUDGET, f'delta({spent}[{duration(window)}])', 'max')} / {window} / {allowed}"
         for window in (short_s, long_s)
     ]
     return f"({speeds[0]} > {factor:g}\n  and {speeds[1]} > {factor:g})"
 
 
+def _one(metric: Metric, **match: str) -> str:
+    """Return a budget's number once, though every replica of the service shows it."""
+    return by(_BUDGET, select(metric, **match), "max")
+
+
 def _budget_shares(t: Thresholds) -> tuple[Alert, ...]:
-    spent = f"{select(BUDGET_SPENT)} / {select(BUDGET)}"
+    spent = f"{_one(BUDGET_SPENT)} / {_one(BUDGET)}"
     steps = (
         ("80", t.budget_warn_ratio, Priority.P2),
         ("95", t.budget_critical_ratio, Priority.P2),
@@ -88,11 +93,11 @@ def _budget_shares(t: Thresholds) -> tuple[Alert, ...]:
 
 
 def _forecast(t: Thresholds) -> Alert:
-    start, end = select(BUDGET_START), select(BUDGET_END)
+    start, end = _one(BUDGET_START), _one(BUDGET_END)
     elapsed = f"(time() - {start}) / ({end} - {start})"
     return Alert(
         name="LLMBudgetForecastExceeded",
-        expr=f"{select(BUDGET_SPENT)} / ({elapsed}) / {select(BUDGET)} > 1"
+        expr=f"{_one(BUDGET_SPENT)} / ({elapsed}) / {_one(BUDGET)} > 1"
         f"\nand {elapsed} > {t.budget_forecast_elapsed_min:g}",
         priority=Priority.P2,
         summary="At this pace a budget does not last for its period",
@@ -120,7 +125,7 @@ def _cost_anomaly(t: Thresholds) -> Alert:
         f"\nand {usual(COST_RATE, 'count')} >= {t.seasons_min}",
         priority=Priority.P2,
         summary="A service costs far more than at this hour of past weeks",
-        description="{{ $labels.service_name }} costs ${{ printf \"%.2f\" $value }} an hour, over "
+        description='{{ $labels.service_name }} costs ${{ printf "%.2f" $value }} an hour, over '
         f"{t.cost_anomaly_ratio - 1:.0%} above the median of the same hour in the last "
         f"{t.seasons} weeks.",
         dashboard=Dashboard.COST,
@@ -147,7 +152,7 @@ def _cost_per_request(t: Thresholds) -> Alert:
         f"\nand {increase(REQUESTS, window_s, _MODEL)} >= {t.cost_requests_min}",
         priority=Priority.P2,
         summary="A call costs more than the day before",
-        description=f"A call of {_WHO} costs ${{{{ printf \"%.4f\" $value }}}} on average, over "
+        description=f'A call of {_WHO} costs ${{{{ printf "%.4f" $value }}}} on average, over '
         f"{t.cost_per_request_ratio - 1:.0%} more than in the {duration(t.baseline_s)} before.",
         dashboard=Dashboard.COST,
         keep=_MODEL,

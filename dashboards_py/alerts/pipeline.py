@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboards_py.alert import Alert, Dashboard, Priority
-from dashboards_py.expressions import by, duration, increase, rate, select
+from dashboards_py.expressions import appeared, by, duration, increase, rate, select
 from dashboards_py.foreign import PARTS, READONLY_REPLICAS, REJECTED_INSERTS, UP
 from dashboards_py.thresholds import Site, Thresholds
 from exporter.metrics.own import (
@@ -73,7 +73,7 @@ def _no_traffic(t: Thresholds) -> Alert:
     before = by((), f"increase({select(SPANS, **accepted)}[{hour}] offset {quiet})")
     return Alert(
         name="LLMExporterNoTraffic",
-        expr=f"{now} == 0\nand {before} >= {t.no_traffic_spans_min}",
+        expr=f"({now} or vector(0)) == 0\nand {before} >= {t.no_traffic_spans_min}",
         priority=Priority.P2,
         summary="No spans arrive any more",
         description=f"No span arrived in the last {quiet}, though there were in the {hour} before.",
@@ -86,15 +86,15 @@ def _spans(t: Thresholds) -> tuple[Alert, ...]:
     window_s, window = t.cost_window_s, duration(t.cost_window_s)
     rejected = increase(SPANS, window_s, (), outcome="rejected")
     seen = increase(SPANS, window_s, ())
-    dropped = increase(SPANS, window_s, (), outcome="dropped")
-    lost = increase(ROWS, window_s, (), outcome="=~lost|rejected")
+    dropped = appeared(SPANS, window_s, (), outcome="dropped")
+    lost = appeared(ROWS, window_s, (), outcome="=~lost|rejected")
     return (
         Alert(
             name="LLMSpansDropped",
-            expr=f"({dropped} or vector(0)) + ({lost} or vector(0)) > 0",
+            expr=f"{dropped}\nor {lost}",
             priority=Priority.P1,
             summary="Accepted spans were lost",
-            description="{{ printf \"%.0f\" $value }} spans or rows that were accepted were lost "
+            description='{{ printf "%.0f" $value }} spans or rows that were accepted were lost '
             f"in the last {window}.",
             dashboard=Dashboard.HEALTH,
         ),
@@ -116,7 +116,7 @@ def _spans(t: Thresholds) -> tuple[Alert, ...]:
             f" >= {t.clock_skew_spans_min}",
             priority=Priority.P3,
             summary="Spans carry impossible times: a sender's clock is wrong",
-            description="{{ printf \"%.0f\" $value }} spans of the last "
+            description='{{ printf "%.0f" $value }} spans of the last '
             f"{window} were refused as {{{{ $labels.reason }}}}.",
             dashboard=Dashboard.HEALTH,
             keep=("reason",),
@@ -182,7 +182,7 @@ def _inserts(t: Thresholds) -> Alert:
         expr=f"{failed} > 0",
         priority=Priority.P1,
         summary="ClickHouse does not take rows; they are kept and tried again",
-        description="{{ printf \"%.0f\" $value }} inserts into {{ $labels.table }} failed in the "
+        description='{{ printf "%.0f" $value }} inserts into {{ $labels.table }} failed in the '
         f"last {duration(t.rate_window_s)}.",
         dashboard=Dashboard.HEALTH,
         keep=("table",),
@@ -197,7 +197,7 @@ def _overflow(t: Thresholds) -> Alert:
         expr=f"{increase(OVERFLOW, t.cost_window_s, ('name',))} > 0",
         priority=Priority.P3,
         summary="A label has more values than its limit; the rest is counted as __overflow__",
-        description="{{ $labels.name }} turned away {{ printf \"%.0f\" $value }} values or series "
+        description='{{ $labels.name }} turned away {{ printf "%.0f" $value }} values or series '
         f"in the last {duration(t.cost_window_s)}.",
         dashboard=Dashboard.HEALTH,
         keep=("name",),
@@ -213,7 +213,7 @@ def _budgets(t: Thresholds) -> Alert:
         f"\nunless {increase(BUDGET_READS, window_s, (), outcome='ok')} > 0",
         priority=Priority.P2,
         summary="Budgets cannot be read from ClickHouse, so no budget alert can fire",
-        description="{{ printf \"%.0f\" $value }} readings of the budgets failed in the last "
+        description='{{ printf "%.0f" $value }} readings of the budgets failed in the last '
         f"{duration(window_s)} and none succeeded.",
         dashboard=Dashboard.HEALTH,
         hold_s=t.hold_s,
@@ -252,7 +252,7 @@ def _clickhouse(t: Thresholds) -> tuple[Alert, ...]:
             expr=f"{refused} > 0",
             priority=Priority.P1,
             summary="ClickHouse refuses inserts: too many parts",
-            description="{{ $labels.instance }} refused {{ printf \"%.0f\" $value }} inserts in the "
+            description='{{ $labels.instance }} refused {{ printf "%.0f" $value }} inserts in the '
             f"last {duration(t.rate_window_s)}.",
             dashboard=Dashboard.HEALTH,
             keep=("instance",),

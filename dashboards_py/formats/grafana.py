@@ -23,7 +23,9 @@ PROMETHEUS = "llmobs-prometheus"
 SLACK_VARIABLE = "LLM_OBSERVATORY_SLACK_API_URL"
 PAGERDUTY_VARIABLE = "LLM_OBSERVATORY_PAGERDUTY_ROUTING_KEY"
 _UID_CHARS_MAX = 40
-_NOTE = f"Needs Grafana 12 or newer, and in its environment {SLACK_VARIABLE}\nand {PAGERDUTY_VARIABLE}."
+_NOTE = (
+    f"Needs Grafana 12 or newer, and in its environment {SLACK_VARIABLE}\nand {PAGERDUTY_VARIABLE}."
+)
 
 
 def files(configuration: Configuration) -> dict[str, str]:

@@ -10,13 +10,23 @@ from dashboards_py.thresholds import Site
 
 
 def test_file(
-    alert: Alert, topic: str, cases: tuple[Case, ...], site: Site, rule_files: list[str]
+    alert: Alert,
+    topic: str,
+    cases: tuple[Case, ...],
+    site: Site,
+    rules: tuple[list[str], list[str]],
 ) -> dict[str, Any]:
-    """Return the test file of one alert; all its cases have one interval."""
+    """Return the test file of one alert; all its cases have one interval.
+
+    `rules` are the files of rules, and the names of their groups in the order of evaluation:
+    without it promtool takes any.
+    """
+    rule_files, groups = rules
     (interval,) = {case.interval for case in cases}
     return {
         "rule_files": rule_files,
         "evaluation_interval": interval,
+        "group_eval_order": groups,
         "tests": [_test(alert, topic, case, site) for case in cases],
     }
 
@@ -48,7 +58,9 @@ def _expected(alert: Alert, topic: str, fire: Fire, site: Site) -> dict[str, Any
         "exp_annotations": {
             "summary": alert.summary,
             "description": fire.description,
-            **links(alert, site, in_address({name: fire.labels.get(name, "") for name in alert.keep})),
+            **links(
+                alert, site, in_address({name: fire.labels.get(name, "") for name in alert.keep})
+            ),
         },
     }
 

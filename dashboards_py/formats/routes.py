@@ -54,7 +54,9 @@ def routes(site: Site) -> tuple[Route, ...]:
     return (
         watchdog,
         *((webhook,) if site.webhook_url else ()),
-        Route(receiver=PAGERDUTY, matchers=(("priority", "=", "P0"),), group_wait="10s", goes_on=True),
+        Route(
+            receiver=PAGERDUTY, matchers=(("priority", "=", "P0"),), group_wait="10s", goes_on=True
+        ),
         Route(
             receiver=PAGERDUTY,
             matchers=(("priority", "=", "P1"),),

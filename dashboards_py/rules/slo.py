@@ -33,6 +33,7 @@ class Slo:
     valid: str
     bad: str
     objective: float
+    rate_window_s: int
     record_interval_s: int
 
     @property
@@ -55,8 +56,20 @@ class Slo:
 
     def volume(self, window_s: int) -> str:
         """Return how many calls were valid in a window."""
+        if window_s == self.rate_window_s:
+            return f"{self.valid_record} * {window_s}"
         return (
             f"sum_over_time({self.valid_record}[{duration(window_s)}]) * {self.record_interval_s}"
+        )
+
+    def ratio(self, window_s: int) -> str:
+        """Return the bad share over a window, from the rates."""
+        if window_s == self.rate_window_s:
+            return f"{self.bad_record} / ({self.valid_record} > 0)"
+        window = duration(window_s)
+        return (
+            f"avg_over_time({self.bad_record}[{window}])"
+            f" / (avg_over_time({self.valid_record}[{window}]) > 0)"
         )
 
     def _burning(self, burn: Burn, requests_min: int) -> str:
@@ -83,6 +96,7 @@ def availability(t: Thresholds) -> Slo:
         valid=rate(REQUESTS, t.rate_window_s, keep, outcome=f"!~{NOT_COUNTED}"),
         bad=rate(REQUESTS, t.rate_window_s, keep, status="error", outcome=f"!~{NOT_BAD}"),
         objective=t.availability_objective,
+        rate_window_s=t.rate_window_s,
         record_interval_s=t.record_interval_s,
     )
 
@@ -109,6 +123,7 @@ def _timed(  # noqa: PLR0913, PLR0917 - what a histogram's level is made of
         valid=valid,
         bad=f"{valid} - {good}",
         objective=objective,
+        rate_window_s=t.rate_window_s,
         record_interval_s=t.record_interval_s,
     )
 
@@ -119,26 +134,16 @@ def groups(t: Thresholds) -> list[Group]:
                       for window in (short, long)}
                      | {t.rate_window_s, t.error_rate_elevated_window_s})  # fmt: skip
     return [
-        Group(f"llm-slo-{slo.name}", _records(slo, windows), t.record_interval_s)
-        for slo in slos(t)
+        Group(f"llm-slo-{slo.name}", _records(slo, windows), t.record_interval_s) for slo in slos(t)
     ]
 
 
 def _records(slo: Slo, windows: list[int]) -> list[Record]:
     # A level without a bad call has a bad rate of 0, not none.
     none = f"0 * {slo.valid_record}"
-    ratios = [
-        Record(
-            slo.ratio_record(window),
-            f"avg_over_time({slo.bad_record}[{duration(window)}])"
-            f" / (avg_over_time({slo.valid_record}[{duration(window)}]) > 0)",
-            slo.keep,
-        )
-        for window in windows
-    ]
+    ratios = [Record(slo.ratio_record(window), slo.ratio(window), slo.keep) for window in windows]
     return [
         Record(slo.valid_record, slo.valid, slo.keep),
         Record(slo.bad_record, f"{slo.bad} or {none}", slo.keep),
         *ratios,
     ]
-

@@ -100,9 +100,7 @@ ESTIMATE_METHOD = OwnMetric(
     "1, with how texts of an encoding are counted.",
     ("encoding", "method"),
 )
-ESTIMATES = OwnMetric(
-    "llm_observatory_estimates", _C, "Calls estimated, by method.", ("method",)
-)
+ESTIMATES = OwnMetric("llm_observatory_estimates", _C, "Calls estimated, by method.", ("method",))
 BUDGET_READS = OwnMetric(
     "llm_observatory_budget_reads", _C, "Readings of the budgets, by outcome.", ("outcome",)
 )
