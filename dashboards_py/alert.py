@@ -38,11 +38,13 @@ class Dashboard(StrEnum):
     OVERVIEW = "llmobs-overview"
     LATENCY = "llmobs-latency"
     COST = "llmobs-cost"
-    ERRORS = "llmobs-errors"
+    ERRORS = "llmobs-errors-and-limits"
     TRACES = "llmobs-traces"
-    HEALTH = "llmobs-health"
+    HEALTH = "llmobs-exporter-health"
 
 
+# The label that tells our alerts, rules and policies from others'.
+PRODUCT = {"product": "llm-observatory"}
 # The label of an alert, and the dashboards' variable that it sets.
 VARIABLES: Mapping[str, str] = {
     "service_name": "service",

@@ -23,7 +23,7 @@ _OWNED = ("prometheus/*.yml", "prometheus/tests/*.yml", "alertmanager/*", "grafa
 
 
 def rules_files(configuration: Configuration | None = None) -> dict[str, str]:
-    """Return every file by its path; promtool tests only at the defaults, whose numbers they hold."""
+    """Return every file by its path; promtool tests only at the defaults: they hold numbers."""
     chosen = configuration or Configuration()
     files = {
         f"prometheus/records-{name}.yml": document(prometheus.rule_file(groups, "", chosen.site))

@@ -189,10 +189,11 @@ def load(path: Path | None) -> Configuration:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ThresholdError(f"{path.name}: cannot be read: {error}") from error
     sections: dict[str, Any] = {"thresholds": Thresholds(), "site": Site()}
-    if not isinstance(raw, dict) or (unknown := sorted(set(raw) - set(sections))):
-        wrong = f" not {', '.join(map(str, unknown))}" if isinstance(raw, dict) else ""
+    if not isinstance(raw, dict):
+        raise ThresholdError(f"{path.name}: write the sections thresholds and site")
+    if unknown := sorted(map(str, set(raw) - set(sections))):
         raise ThresholdError(
-            f"{path.name}: write the sections thresholds and site,{wrong or ' each a mapping'}"
+            f"{path.name}: no such section: {', '.join(unknown)}; known are thresholds and site"
         )
     made = {
         name: _changed(path.name, name, default, raw.get(name) or {})

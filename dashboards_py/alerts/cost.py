@@ -22,7 +22,8 @@ _MODEL = ("service_name", "provider", "model")
 _SERVICE = ("service_name",)
 _NAME = "budget {{ $labels.budget }} of this {{ $labels.period }}"
 _WHO = "{{ $labels.service_name }} with {{ $labels.model }} of {{ $labels.provider }}"
-_INPUT = "=~input.*|cache_.*"
+_READ = {"token_type": "cache_read"}
+_GIVEN = {"token_type": "=~input.*|cache_.*"}
 
 
 def alerts(t: Thresholds, site: Site) -> tuple[Alert, ...]:
@@ -101,7 +102,8 @@ def _forecast(t: Thresholds) -> Alert:
         f"\nand {elapsed} > {t.budget_forecast_elapsed_min:g}",
         priority=Priority.P2,
         summary="At this pace a budget does not last for its period",
-        description=f"At its pace so far the {_NAME} ends at {{{{ $value | humanizePercentage }}}}.",
+        description=f"At its pace so far the {_NAME} ends at "
+        "{{ $value | humanizePercentage }}.",
         dashboard=Dashboard.COST,
         keep=_BUDGET,
         hold_s=t.hold_long_s,
@@ -188,8 +190,8 @@ def _token_surge(t: Thresholds) -> Alert:
 def _cache_hits(t: Thresholds) -> Alert:
     def share(window_s: int, offset: str = "") -> str:
         window = f"[{duration(window_s)}]{offset}"
-        read = by(_MODEL, f"rate({select(TOKENS, token_type='cache_read')}{window})")
-        given = by(_MODEL, f"rate({select(TOKENS, token_type=_INPUT)}{window})")
+        read = by(_MODEL, f"rate({select(TOKENS, **_READ)}{window})")
+        given = by(_MODEL, f"rate({select(TOKENS, **_GIVEN)}{window})")
         return f"{read} / ({given} > 0)"
 
     now = share(t.cost_window_s)
@@ -198,12 +200,12 @@ def _cache_hits(t: Thresholds) -> Alert:
         name="LLMCacheHitDrop",
         expr=f"{now} < {t.cache_hit_drop_ratio:g} * ({before})"
         f"\nand {before} >= {t.cache_hit_share_min:g}"
-        f"\nand {increase(TOKENS, t.cost_window_s, _MODEL, token_type=_INPUT)}"
+        f"\nand {increase(TOKENS, t.cost_window_s, _MODEL, **_GIVEN)}"
         f" >= {t.cache_tokens_min}",
         priority=Priority.P2,
         summary="The provider's prompt cache is hit far less than the day before",
-        description=f"{{{{ $value | humanizePercentage }}}} of the input tokens of {_WHO} come from "
-        f"the cache, under {t.cache_hit_drop_ratio:.0%} of the share in the "
+        description=f"{{{{ $value | humanizePercentage }}}} of the input tokens of {_WHO} come "
+        f"from the cache, under {t.cache_hit_drop_ratio:.0%} of the share in the "
         f"{duration(t.baseline_s)} before.",
         dashboard=Dashboard.COST,
         keep=_MODEL,

@@ -63,8 +63,7 @@ def _a_day_then(usual: dict[str, float], then: dict[str, float]) -> dict[str, st
 
 
 _COST = select(COST, **MODEL, cost_type="input")
-_READ = select(TOKENS, **MODEL, token_type="cache_read")
-_INPUT = select(TOKENS, **MODEL, token_type="input")
+_READ, _INPUT = (select(TOKENS, **MODEL, token_type=kind) for kind in ("cache_read", "input"))
 
 CASES: dict[str, tuple[Case, ...]] = {
     "LLMBudgetBurnRateFast": (

@@ -14,7 +14,7 @@ from dashboards_py.alert import Alert
 from dashboards_py.expressions import duration
 from dashboards_py.formats import routes as r
 from dashboards_py.formats.alertmanager import templates
-from dashboards_py.formats.prometheus import annotations, labels
+from dashboards_py.formats.prometheus import labels, texts
 from dashboards_py.formats.text import document
 from dashboards_py.thresholds import Configuration, Site
 
@@ -89,7 +89,7 @@ def _rule(alert: Alert, topic: str, site: Site) -> dict[str, Any]:
         "labels": labels(alert, topic),
         "annotations": {
             name: _escaped(text.replace("$value", "$values.A.Value"))
-            for name, text in annotations(alert, site).items()
+            for name, text in texts(alert, site).items()
         },
     }
 

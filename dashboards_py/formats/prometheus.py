@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote_plus
 
-from dashboards_py.alert import SEVERITY, VARIABLES, Alert, Dashboard, Group, Record
+from dashboards_py.alert import PRODUCT, SEVERITY, VARIABLES, Alert, Dashboard, Group, Record
 from dashboards_py.expressions import duration
 from dashboards_py.thresholds import Site
 
@@ -22,10 +22,11 @@ def labels(alert: Alert, topic: str) -> dict[str, str]:
         "priority": str(alert.priority),
         "severity": SEVERITY[alert.priority],
         "topic": topic,
+        **PRODUCT,
     }
 
 
-def annotations(alert: Alert, site: Site) -> dict[str, str]:
+def texts(alert: Alert, site: Site) -> dict[str, str]:
     """Return an alert's texts and links, as templates."""
     shown = {label: f"{{{{ $labels.{label} | urlquery }}}}" for label in alert.keep}
     return {"summary": alert.summary, "description": alert.description} | links(alert, site, shown)
@@ -75,5 +76,5 @@ def _alert(alert: Alert, topic: str, site: Site) -> dict[str, Any]:
         "expr": alert.expr,
         **{name: duration(seconds) for name, seconds in times.items() if seconds},
         "labels": labels(alert, topic),
-        "annotations": annotations(alert, site),
+        "annotations": texts(alert, site),
     }

@@ -40,7 +40,7 @@ class Inhibition:
 
 
 def routes(site: Site) -> tuple[Route, ...]:
-    """Return the tree below the root, whose receiver is Slack: nothing is lost for want of a label."""
+    """Return the tree below the root, which is Slack: no alert is lost for want of a label."""
     switch = DEAD_MANS_SWITCH if site.dead_mans_switch_url else NOBODY
     watchdog = Route(
         receiver=switch,

@@ -111,7 +111,7 @@ def ttft(t: Thresholds) -> Slo:
     return _timed("ttft", TIME_TO_FIRST_TOKEN, t.ttft_slo_s, t.ttft_objective, t)
 
 
-def _timed(  # noqa: PLR0913, PLR0917 - what a histogram's level is made of
+def _timed(
     name: str, metric: Metric, bound_s: float, objective: float, t: Thresholds, **match: str
 ) -> Slo:
     keep = ("service_name", "provider", "model")
