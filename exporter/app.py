@@ -8,6 +8,8 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, date, datetime
+from functools import lru_cache
 
 from fastapi import FastAPI
 
@@ -16,6 +18,7 @@ from exporter import __version__
 from exporter.answering import routers
 from exporter.api.health import health_router
 from exporter.api.metrics import metrics_app
+from exporter.budgets import BudgetWatch, load_budgets
 from exporter.database import Database
 from exporter.endpoints import Endpoints
 from exporter.errors import ConfigurationError
@@ -25,6 +28,7 @@ from exporter.genai.estimate import Estimator
 from exporter.genai.memory import TraceMemory
 from exporter.genai.messages import ContentLimits, content_columns
 from exporter.genai.normalise import Normaliser
+from exporter.genai.price_age import newest_price
 from exporter.genai.prices import PriceBook, load_overrides
 from exporter.genai.pricing import Pricer
 from exporter.genai.tokenizers import read as read_tokenizers
@@ -35,6 +39,7 @@ from exporter.metrics.observe import Observer
 from exporter.metrics.service_graph import ServiceGraph
 from exporter.pipeline import Pipeline
 from exporter.query.explain import Explainer
+from exporter.questions.budgets import BudgetQuestions
 from exporter.queue import MemoryQueue
 from exporter.receive.admission import Admission, RequestLimits
 from exporter.receive.grpc import otlp_grpc_server
@@ -77,6 +82,8 @@ class App:
         estimator = _estimator(settings)
         overrides = load_overrides(settings.prices_file) if settings.prices_file else ()
         self._explainer = Explainer(load_conventions(), PriceBook(overrides), settings.cost_source)
+        self._budgets = _budgets(settings, self._database)
+        self._telemetry.registry.register(self._budgets)
         self._hold = Hold(seconds=settings.hold_s, max_spans=settings.hold_max_spans)
         memory = TraceMemory(
             max_spans=settings.trace_memory_max_spans, max_age_s=settings.trace_memory_max_age_s
@@ -114,6 +121,7 @@ class App:
         self._stopping = False
         self._probe: asyncio.Task[None] | None = None
         _watch(self._telemetry, self._queue, self._hold, self._store, self._observer)
+        _watch_limits(self._telemetry, settings, self._budgets)
         if estimator is not None:
             _watch_estimates(self._telemetry, estimator)
 
@@ -124,6 +132,7 @@ class App:
         self._probe = asyncio.create_task(self._reach_database())
         self._store.start()
         self._streams.start()
+        self._budgets.start()
         for worker in self._workers:
             worker.start()
         grpc_port = self._open_grpc_port()
@@ -147,6 +156,7 @@ class App:
         """Take no more, hand on what was accepted, stop; return whether nothing was left over."""
         self._stopping = True
         deadline = time.monotonic() + self._settings.shutdown_timeout_s
+        await asyncio.to_thread(self._budgets.stop)
         # New requests are told to come back from here on; those that wait are still answered.
         self._queue.close()
         accept, finish = self._workers
@@ -284,6 +294,61 @@ def _estimator(settings: Settings) -> Estimator | None:
         span_max_chars=settings.estimate_span_max_chars,
         batch_max_chars=settings.estimate_batch_max_chars,
     )
+
+
+def _budgets(settings: Settings, database: Database) -> BudgetWatch:
+    budgets = ()
+    if settings.budgets_file is not None:
+        budgets = load_budgets(
+            settings.budgets_file,
+            spans_days=settings.spans_retention_days,
+            hours_days=settings.hours_retention_days,
+        )
+    spent = BudgetQuestions(database.reads).spent
+    return BudgetWatch(budgets, spent, refresh_s=settings.budgets_refresh_s)
+
+
+def _watch_limits(telemetry: Telemetry, settings: Settings, budgets: BudgetWatch) -> None:
+    """Show what the state of queue and store is to be compared with, and how old the prices are."""
+    telemetry.gauge(
+        "queue.limit",
+        "By",
+        "Most bytes of requests that may wait.",
+        lambda: [(settings.waiting_max_bytes, {})],
+    )
+    telemetry.gauge(
+        "buffer.limit",
+        "By",
+        "Most bytes of rows that may wait.",
+        lambda: [(settings.buffer_max_bytes, {})],
+    )
+    telemetry.gauge(
+        "price_list.newest_timestamp",
+        "s",
+        "Date of the newest price in force that the price list dates.",
+        _newest_price,
+    )
+    telemetry.counter(
+        "budget_reads",
+        "",
+        "Readings of the budgets, by outcome.",
+        lambda: [(count, {"outcome": name}) for name, count in budgets.reads.items()],
+    )
+
+
+def _newest_price() -> list[tuple[float, dict[str, str]]]:
+    day = _newest_price_on(datetime.now(UTC).date())
+    return (
+        []
+        if day is None
+        else [(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp(), {})]
+    )
+
+
+@lru_cache(maxsize=1)
+def _newest_price_on(today: date) -> date | None:
+    # Two thousand models, so once a day.
+    return newest_price(today)
 
 
 def _watch_estimates(telemetry: Telemetry, estimator: Estimator) -> None:

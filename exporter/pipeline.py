@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from exporter.errors import RetryableError
 from exporter.genai.memory import TraceMemory
 from exporter.hold import Held, Hold
@@ -19,6 +21,7 @@ from exporter.queue import Queue, Ticket
 from exporter.spans.batch import SpanBatch
 from exporter.spans.decode import Decoder, Verdict
 from exporter.spans.rows import Rows, rows
+from exporter.spans.schema import NANOSECONDS
 from exporter.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
@@ -95,7 +98,15 @@ class Pipeline:
             self._finish_each(held)
             return
         self.observe(priced)
+        self._record_lag(held.batch)
         self.write(table)
+
+    def _record_lag(self, batch: SpanBatch) -> None:
+        if not len(batch):
+            return
+        lags_ns = self.now_ns() - (batch.start_ns + batch.duration_ns)
+        # A sender's clock may run ahead of ours.
+        self.telemetry.ingest_lag.record(max(float(np.quantile(lags_ns, 0.99)) / NANOSECONDS, 0.0))
 
     # When something of ours fails -------------------------------------------------------------
 

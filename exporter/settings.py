@@ -185,6 +185,13 @@ class Settings(BaseSettings):
         description="Which cost counts where a sender reports one too, see docs/prices.md.",
     )
 
+    budgets_file: Path | None = Field(
+        None, description="Your budgets by scope and period, see docs/alerts.md."
+    )
+    budgets_refresh_s: Seconds = Field(
+        60.0, gt=0, le=3600, description="How often what is spent of them is read."
+    )
+
     estimate_tokens: bool = Field(
         True,
         description="Estimate the tokens of calls that report none, see docs/estimates.md.",

@@ -21,6 +21,9 @@ from exporter import __version__
 _PREFIX = "llm_observatory"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
+# From what a batching exporter takes to what an outage does.
+_LAGS = (0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0, 14_400.0)
+
 Reading = Callable[[], Iterable[tuple[float, dict[str, str]]]]
 
 
@@ -34,10 +37,14 @@ class Telemetry:
             instrument_name=f"{_PREFIX}.*.duration",
             aggregation=ExplicitBucketHistogramAggregation(_SECONDS),
         )
+        lags = View(
+            instrument_name=f"{_PREFIX}.ingest.lag",
+            aggregation=ExplicitBucketHistogramAggregation(_LAGS),
+        )
         resource = Resource.create(
             {"service.name": "llm-observatory", "service.version": __version__}
         )
-        self._provider = MeterProvider([reader], resource, views=[durations])
+        self._provider = MeterProvider([reader], resource, views=[durations, lags])
         self._meter = self._provider.get_meter(_PREFIX)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
@@ -64,6 +71,12 @@ class Telemetry:
         self.rows = counter(f"{_PREFIX}.rows", "{row}", "Rows by table and outcome.")
         self.scrape_duration = histogram(
             f"{_PREFIX}.scrape.duration", "s", "Time to render /metrics."
+        )
+
+        self.ingest_lag = histogram(
+            f"{_PREFIX}.ingest.lag",
+            "s",
+            "Time from a span's end to its being counted: of each batch, the 99th percentile.",
         )
 
     def gauge(self, name: str, unit: str, description: str, read: Reading) -> None:

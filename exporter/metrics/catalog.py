@@ -16,6 +16,7 @@ class MetricType(StrEnum):
     """Prometheus' metric types that are used here."""
 
     COUNTER = "counter"
+    GAUGE = "gauge"
     HISTOGRAM = "histogram"
 
 
@@ -270,6 +271,30 @@ METRICS: tuple[Metric, ...] = (
     ENTRIES,
     ENTRY_DURATION,
 )
+# Budgets are read from ClickHouse, not counted from spans, so they stand apart from METRICS.
+BUDGET_LABELS = (Label("budget", "", open=False), Label("period", "", open=False))
+BUDGET = Metric(
+    "llm_budget_usd", MetricType.GAUGE, "Amount of a budget for one period.", BUDGET_LABELS
+)
+BUDGET_SPENT = Metric(
+    "llm_budget_spent_usd",
+    MetricType.GAUGE,
+    "Cost of record in the current period of a budget, within its scope.",
+    BUDGET_LABELS,
+)
+BUDGET_START = Metric(
+    "llm_budget_period_start_timestamp_seconds",
+    MetricType.GAUGE,
+    "When the current period of a budget began.",
+    BUDGET_LABELS,
+)
+BUDGET_END = Metric(
+    "llm_budget_period_end_timestamp_seconds",
+    MetricType.GAUGE,
+    "When the current period of a budget ends.",
+    BUDGET_LABELS,
+)
+BUDGET_METRICS: tuple[Metric, ...] = (BUDGET, BUDGET_SPENT, BUDGET_START, BUDGET_END)
 CALL_METRICS: frozenset[str] = frozenset(m.name for m in METRICS if CALL_LABELS[2] in m.labels)
 # Cost that a sender reports as one sum has no parts.
 COST_UNSPLIT = "unsplit"

@@ -1,0 +1,1 @@
+"""The files that the alert pack is written as, one module a format."""

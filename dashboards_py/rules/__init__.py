@@ -1,0 +1,1 @@
+"""Recording rules, one file a topic, each with `groups(thresholds)`."""
