@@ -16,6 +16,7 @@ class MetricType(StrEnum):
     """Prometheus' metric types that are used here."""
 
     COUNTER = "counter"
+    GAUGE = "gauge"
     HISTOGRAM = "histogram"
 
 
