@@ -74,4 +74,3 @@ def releases(*, deep: bool) -> Annotation:
         PromQL(f"{now} unless {before}"),
         title=f"{{{{{catalog.SERVICE.name}}}}}: release {{{{{RELEASE.name}}}}}",
     )
-

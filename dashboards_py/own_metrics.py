@@ -15,7 +15,9 @@ def _labels(*names: str) -> tuple[Label, ...]:
     return tuple(Label(name, "", open=False) for name in names)
 
 
-TRANSPORT, STAGE, TABLE, NAME, METRIC, VERSION = _labels("transport", "stage", "table", "name", "metric", "version")
+TRANSPORT, STAGE, TABLE, NAME, METRIC, VERSION = _labels(
+    "transport", "stage", "table", "name", "metric", "version"
+)
 JOB, INSTANCE = _labels("job", "instance")
 ALERT_NAME, ALERT_STATE, PRIORITY = _labels("alertname", "alertstate", "priority")
 

@@ -183,4 +183,6 @@ def usual(
 
 
 def _bound(bound_s: float) -> str:
-    return f"{bound_s:g}(\\\\.0)?" if bound_s == int(bound_s) else f"{bound_s:g}".replace(".", "\\\\.")
+    return (
+        f"{bound_s:g}(\\\\.0)?" if bound_s == int(bound_s) else f"{bound_s:g}".replace(".", "\\\\.")
+    )

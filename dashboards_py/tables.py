@@ -26,9 +26,7 @@ def joined(by: Sequence[Label], titles: Sequence[str]) -> list[dict[str, Any]]:
             "id": "organize",
             "options": {
                 "excludeByName": {"Time": True},
-                "indexByName": {
-                    name: at for at, name in enumerate([*order[: len(by)], *renamed])
-                },
+                "indexByName": {name: at for at, name in enumerate([*order[: len(by)], *renamed])},
                 "renameByName": renamed,
             },
         },

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dashboards_py import own_metrics as own
 from dashboards_py import uids
+from dashboards_py.filters import choices
+from dashboards_py.links import time_column, trace_column
 from dashboards_py.panels import (
     SQL,
     Board,
@@ -19,9 +21,8 @@ from dashboards_py.panels import (
     table,
     value_map,
 )
-from dashboards_py.links import time_column, trace_column
 from dashboards_py.panels.style import ANY_WARNS, BAD, BLUE, GOOD, SKY, WARNING, Steps
-from dashboards_py.promql import LE, increase, legend, over, quantile, rate, select, share, total
+from dashboards_py.promql import increase, legend, over, quantile, rate, select, share, total
 from dashboards_py.sql import read
 from exporter.metrics.catalog import (
     MISSING_USAGE,
@@ -35,7 +36,6 @@ from exporter.metrics.catalog import (
 _UP = select(own.UP, {own.JOB: own.SERVICE_JOB})
 _AGE_STEPS: Steps = ((300, WARNING), (1800, BAD))
 _UP_WORDS = value_map({"0": ("Down", BAD), "1": ("Up", GOOD)})
-_LOST: tuple[str, str] = ("rejected|dropped|lost|invalid", "Spans that were not counted")
 
 
 def board(*, deep: bool) -> Board:
@@ -44,6 +44,7 @@ def board(*, deep: bool) -> Board:
         uid=uids.EXPORTER_HEALTH,
         title="LLM Observatory health",
         question="Does everything that is sent arrive, soon, and is it counted in full?",
+        variables=choices(),
         sections=(
             Section("", _state()),
             Section("Receiving", _receiving()),

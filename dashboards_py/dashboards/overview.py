@@ -52,7 +52,6 @@ from dashboards_py.promql import (
     rate,
     select,
     share,
-    total,
     usual,
 )
 from dashboards_py.sql import read

@@ -7,8 +7,8 @@ from dashboards_py.panels.charts import chart, number
 from dashboards_py.panels.fields import (
     Column,
     Link,
-    fixed,
     band,
+    fixed,
     go_to,
     override,
     override_pattern,

@@ -149,7 +149,9 @@ class Board:
             graphTooltip=1,
             refresh=self.refresh,
             time=Time(self.since, "now"),
-            templating=Templating([v.json() for v in self.variables] + [*map(_source_variable, sources)]),
+            templating=Templating(
+                [v.json() for v in self.variables] + [*map(_source_variable, sources)]
+            ),
             annotations=Annotations([item.json() for item in self.annotations]),
             links=[_siblings(), *self.links],
             panels=panels,

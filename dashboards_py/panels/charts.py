@@ -85,7 +85,10 @@ def chart(
         unit=unit.value,
         thresholdsStyleMode="dashed" if thresholds else "off",
         overrides=[*fixed(colours or {}), *overrides],
-        extraJson={"fieldConfig": {"defaults": defaults}, "options": {"legend": {"showLegend": True}}},
+        extraJson={
+            "fieldConfig": {"defaults": defaults},
+            "options": {"legend": {"showLegend": True}},
+        },
     )
 
 

@@ -36,7 +36,11 @@ def go_to(
     """
     kept = [f"${{{name}:queryparam}}" for name in carried if name not in variables]
     set_there = [f"var-{name}={value}" for name, value in variables.items()]
-    when = f"time=${{__value.time}}&time.window={AROUND_POINT_MS}" if at_point else "${__url_time_range}"
+    when = (
+        f"time=${{__value.time}}&time.window={AROUND_POINT_MS}"
+        if at_point
+        else "${__url_time_range}"
+    )
     return f"/d/{uid}?" + "&".join([*kept, *set_there, when])
 
 

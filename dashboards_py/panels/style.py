@@ -57,9 +57,7 @@ TEMPO = Source("tempo", "tempo", "llmobs-tempo", "LLM traces")
 PYROSCOPE = Source(
     "pyroscope", "grafana-pyroscope-datasource", "llmobs-pyroscope", "LLM flame graphs"
 )
-CLICKHOUSE = Source(
-    "clickhouse", "grafana-clickhouse-datasource", "llmobs-clickhouse", "LLM spans"
-)
+CLICKHOUSE = Source("clickhouse", "grafana-clickhouse-datasource", "llmobs-clickhouse", "LLM spans")
 SOURCES: tuple[Source, ...] = (PROMETHEUS, TEMPO, PYROSCOPE, CLICKHOUSE)
 
 # Kinds of tokens: what goes in is blue, what comes out is orange, what a cache did is green.
