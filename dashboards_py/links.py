@@ -16,11 +16,11 @@ MODEL_POINT_TO_LATENCY = Link("Latency of this model", go_to(uids.LATENCY, model
 MODEL_POINT = (MODEL_POINT_TO_TRACES, MODEL_POINT_TO_LATENCY)
 
 TRACE = Link(
-    "Open the trace", go_to(uids.TRACES, carried=("tempo", "prometheus"), trace_id="${__value.raw}")
+    "Open the trace", go_to(uids.TRACES, carried=("prometheus",), trace_id="${__value.raw}")
 )
 TRACE_FLAMES = Link(
     "Flame graph of the trace",
-    go_to(uids.FLAME_GRAPHS, carried=("pyroscope", "prometheus"), trace_id="${__value.raw}"),
+    go_to(uids.FLAME_GRAPHS, carried=("prometheus",), trace_id="${__value.raw}"),
 )
 MODEL_TO_PAGES = (
     Link("Latency", go_to(uids.LATENCY, model="${__value.raw}")),

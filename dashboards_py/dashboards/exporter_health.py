@@ -64,7 +64,7 @@ def _state() -> list[Panel]:
             unit=Unit.NONE, words=_UP_WORDS, filled=True, graph=False,
         ),
         number(
-            "Version", "What runs.",
+            "Version", "The version that runs.",
             PromQL(
                 total(select(own.BUILD_INFO), (own.VERSION,)), legend(own.VERSION), instant=True
             ),

@@ -153,6 +153,7 @@ _ASK: Mapping[str, Callable[[Scene, Query, Chosen, TimeRange], list[Any]]] = {
     "grafana-clickhouse-datasource": _ask_clickhouse,
 }
 _BOARDS = {str(path): json.loads(text) for path, text in dashboards().items()}
+every_board = pytest.mark.parametrize("dashboard", _BOARDS.values(), ids=_BOARDS.keys())
 
 
 def _ask(
@@ -170,7 +171,7 @@ def _ask(
             yield query, str(error), []
 
 
-@pytest.mark.parametrize("dashboard", _BOARDS.values(), ids=_BOARDS.keys())
+@every_board
 def test_every_panel_shows_data(scene: Scene, dashboard: Mapping[str, Any]) -> None:
     chosen = Chosen.defaults(dashboard)
     failed = [
@@ -181,7 +182,35 @@ def test_every_panel_shows_data(scene: Scene, dashboard: Mapping[str, Any]) -> N
     assert not failed, "\n".join(failed)
 
 
-@pytest.mark.parametrize("dashboard", _BOARDS.values(), ids=_BOARDS.keys())
+def test_a_broken_and_an_empty_query_are_noticed(scene: Scene) -> None:
+    dashboard = json.loads(json.dumps(_BOARDS["dashboards/latency.json"]))
+    exprs = {
+        "fails": 'sum(rate(llm_requests_total{"))',
+        "is empty": 'llm_requests_total{model="no such"}',
+        "is no number": "0 / (0 * sum(llm_requests_total))",
+        "has no exemplars": "sum(rate(llm_tokens_total[1m]))",
+    }
+    of_prometheus = {"refId": "A", "datasource": {"type": "prometheus"}, "exemplar": False}
+    of_clickhouse = {"refId": "A", "datasource": {"type": "grafana-clickhouse-datasource"}}
+    sqls = {
+        "sql fails": "SELECT Nothing FROM otel_traces",
+        "sql is empty": "SELECT 1 WHERE 0",
+        "sql is null": "SELECT sumOrNull(CostUsd) FROM otel_traces WHERE Model = 'no such'",
+    }
+    dashboard["panels"] = [
+        {"title": title, "targets": [of_prometheus | {"expr": expr, "exemplar": "ex" in title}]}
+        for title, expr in exprs.items()
+    ] + [
+        {"title": title, "targets": [of_clickhouse | {"rawSql": text}]}
+        for title, text in sqls.items()
+    ]
+    asked = _ask(scene, dashboard, Chosen.defaults(dashboard))
+    failed = {q.place.removesuffix(" [A]"): error for q, error, answer in asked if not answer}
+    assert failed.keys() == exprs.keys() | sqls.keys()
+    assert {title for title, error in failed.items() if error} == {"fails", "sql fails"}
+
+
+@every_board
 def test_every_query_works_with_choices(scene: Scene, dashboard: Mapping[str, Any]) -> None:
     chosen = Chosen.defaults(dashboard)
     picked = {
