@@ -7,7 +7,6 @@ also matches a series without the label, so a label that is not switched on narr
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
 
 from exporter.metrics import catalog
 from exporter.metrics.catalog import Label, Metric, MetricType
@@ -32,7 +31,8 @@ FEATURE = catalog.EXTRA_LABELS["feature"]
 TENANT = catalog.EXTRA_LABELS["tenant"]
 RELEASE = catalog.EXTRA_LABELS["release"]
 
-Match = tuple[Literal["=", "!=", "=~", "!~"], str]
+Match = tuple[str, str]
+"""An operator of PromQL and a value."""
 Where = Mapping[Label, Match | str]
 """What a label must be: a value, or an operator and a value."""
 

@@ -43,6 +43,7 @@ from exporter.metrics.catalog import (
     STATUS,
     TOOL,
     TOOL_CALLS,
+    Label,
 )
 
 _FAILED = {STATUS: "error"}
@@ -93,7 +94,7 @@ def _now() -> list[Panel]:
         ),
         number(
             "Cut off or filtered",
-            "Share of calls that did not fail, but whose answer ended at a length limit or a filter.",
+            "Share of calls whose answer ended at a length limit or a filter.",
             PromQL(
                 share(rate(REQUESTS, (), {OUTCOME: ("=~", "truncated|content_filter")}), calls)
             ),
@@ -108,7 +109,7 @@ def _now() -> list[Panel]:
 
 
 def _kinds() -> list[Panel]:
-    def failing(by: tuple[object, ...]) -> str:
+    def failing(by: tuple[Label, ...]) -> str:
         return share(rate(REQUESTS, by, _FAILED), rate(REQUESTS, by))
 
     return [

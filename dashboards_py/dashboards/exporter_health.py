@@ -22,7 +22,17 @@ from dashboards_py.panels import (
     value_map,
 )
 from dashboards_py.panels.style import ANY_WARNS, BAD, BLUE, GOOD, SKY, WARNING, Steps
-from dashboards_py.promql import increase, legend, over, quantile, rate, select, share, total
+from dashboards_py.promql import (
+    RATE_WINDOW,
+    increase,
+    legend,
+    over,
+    quantile,
+    rate,
+    select,
+    share,
+    total,
+)
 from dashboards_py.sql import read
 from exporter.metrics.catalog import (
     MISSING_USAGE,
@@ -75,7 +85,8 @@ def _state() -> list[Panel]:
             unit=Unit.COUNT, decimals=1,
         ),
         number(
-            "Spans lost", "Spans in the range that were rejected or dropped. The chart below says why.",
+            "Spans lost",
+            "Spans in the range that were rejected or dropped. The chart below says why.",
             PromQL(f"{increase(own.SPANS, (), refused)} or vector(0)", instant=True),
             unit=Unit.COUNT, thresholds=ANY_WARNS, graph=False, decimals=0,
         ),
@@ -163,7 +174,7 @@ def _writing() -> list[Panel]:
         chart(
             "Processor", "Cores in use by the service.",
             PromQL(
-                f"rate({select(own.CPU, {own.JOB: own.SERVICE_JOB}, window='$__rate_interval')})",
+                f"rate({select(own.CPU, {own.JOB: own.SERVICE_JOB}, window=RATE_WINDOW)})",
                 legend(own.INSTANCE),
             ),
             unit=Unit.COUNT,

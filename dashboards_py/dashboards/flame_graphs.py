@@ -24,7 +24,7 @@ from dashboards_py.panels import (
     table,
 )
 from dashboards_py.panels.style import ERROR_STEPS
-from dashboards_py.promql import RELEASE, increase, legend
+from dashboards_py.promql import RATE_WINDOW, RELEASE, increase, legend
 from dashboards_py.sql import read
 from exporter.metrics.catalog import COST
 
@@ -137,7 +137,7 @@ def _releases(*, deep: bool) -> list[Panel]:
         note(
             "", "How to compare releases.",
             "Write two releases (or patterns) into **Release before** and **Release after** above. "
-            "For a difference in one graph, open Explore's diff view, or the Profiles Drilldown app, "
+            "For a difference in one graph, open Explore's diff view, or Profiles Drilldown, "
             "on the same data source.", height=2,
         ),
         flame_graph(
@@ -158,7 +158,7 @@ def _release_costs(*, deep: bool) -> Panel:
         return chart(
             title, "US dollars of each interval by release. Needs the metric label "
             f"`{RELEASE.name}`.",
-            PromQL(increase(COST, (RELEASE,), window="$__rate_interval"), legend(RELEASE)),
+            PromQL(increase(COST, (RELEASE,), window=RATE_WINDOW), legend(RELEASE)),
             unit=Unit.DOLLARS, stacked=True, width=24,
         )  # fmt: skip
     return table(

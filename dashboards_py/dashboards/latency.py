@@ -34,7 +34,16 @@ from dashboards_py.panels.style import (
     PERCENTILE_COLOURS,
     Steps,
 )
-from dashboards_py.promql import LE, legend, mean, quantile, select, total, within
+from dashboards_py.promql import (
+    LE,
+    RANGE,
+    RATE_WINDOW,
+    increase,
+    legend,
+    mean,
+    quantile,
+    within,
+)
 from dashboards_py.sql import read
 from exporter.metrics.catalog import (
     MODEL,
@@ -69,13 +78,15 @@ def board(*, deep: bool) -> Board:
 
 
 def _now() -> list[Panel]:
-    whole_range = {"window": "$__range"}
     return [
         *(
             number(
                 name,
                 f"{share:.0%} of the range's calls were faster.",
-                PromQL(quantile(share, REQUEST_DURATION, (), STATUS_CHOSEN, **whole_range), instant=True),
+                PromQL(
+                    quantile(share, REQUEST_DURATION, (), STATUS_CHOSEN, window=RANGE),
+                    instant=True,
+                ),
                 unit=Unit.SECONDS, thresholds=LATENCY_STEPS, graph=False, decimals=2,
             )
             for share, name in _QUANTILES
@@ -83,7 +94,7 @@ def _now() -> list[Panel]:
         number(
             "First token p95",
             "95 % of the range's streamed calls showed their first token sooner.",
-            PromQL(quantile(0.95, TIME_TO_FIRST_TOKEN, **whole_range), instant=True),
+            PromQL(quantile(0.95, TIME_TO_FIRST_TOKEN, window=RANGE), instant=True),
             unit=Unit.SECONDS, thresholds=_FIRST_TOKEN_STEPS, graph=False, decimals=2,
         ),
         number(
@@ -123,11 +134,8 @@ def _durations() -> list[Panel]:
             "How many calls took how long. Two bands are two kinds of calls; a band that moves up "
             "is a model that got slower. Dots are single calls with a trace.",
             PromQL(
-                total(
-                    "increase("
-                    + select(REQUEST_DURATION, STATUS_CHOSEN, suffix="_bucket", window="$__rate_interval")
-                    + ")",
-                    (LE,),
+                increase(
+                    REQUEST_DURATION, (LE,), STATUS_CHOSEN, suffix="_bucket", window=RATE_WINDOW
                 ),
                 legend(LE), format="heatmap", exemplars=True,
             ),
@@ -137,7 +145,7 @@ def _durations() -> list[Panel]:
             "p95 by operation",
             "95th percentile in the range: chats, embeddings, image calls.",
             PromQL(
-                quantile(0.95, REQUEST_DURATION, (OPERATION,), STATUS_CHOSEN, window="$__range"),
+                quantile(0.95, REQUEST_DURATION, (OPERATION,), STATUS_CHOSEN, window=RANGE),
                 legend(OPERATION), instant=True,
             ),
             unit=Unit.SECONDS, width=24, height=5,
@@ -171,10 +179,7 @@ def _tokens() -> list[Panel]:
             "First tokens",
             "How many streamed calls showed their first token after how long.",
             PromQL(
-                total(
-                    f"increase({select(TIME_TO_FIRST_TOKEN, suffix='_bucket', window='$__rate_interval')})",
-                    (LE,),
-                ),
+                increase(TIME_TO_FIRST_TOKEN, (LE,), suffix="_bucket", window=RATE_WINDOW),
                 legend(LE), format="heatmap",
             ),
             unit=Unit.SECONDS, width=12, height=8, links=(POINT_TO_TRACES,),
@@ -193,8 +198,8 @@ def _parts(*, deep: bool) -> Panel:
             unit=Unit.NANOSECONDS, category="Model", stacked=True, horizontal=True, width=8,
             height=12, colours=colours,
         )  # fmt: skip
-    first = mean(TIME_TO_FIRST_TOKEN, (), window="$__range")
-    whole = mean(REQUEST_DURATION, (), window="$__range")
+    first = mean(TIME_TO_FIRST_TOKEN, (), window=RANGE)
+    whole = mean(REQUEST_DURATION, (), window=RANGE)
     return ranking(
         title,
         "Mean time to the first token of streamed calls, and the mean duration of all calls.",

@@ -18,7 +18,7 @@ from dashboards_py.panels import (
     table,
 )
 from dashboards_py.panels.style import ERROR_STEPS, LATENCY_STEPS
-from dashboards_py.promql import increase, legend, over, quantile, rate, share
+from dashboards_py.promql import RANGE, increase, legend, over, quantile, rate, share
 from dashboards_py.sql import read
 from dashboards_py.tables import column_of, instant, joined
 from exporter.metrics.catalog import (
@@ -35,7 +35,6 @@ from exporter.metrics.catalog import (
 
 _BY = (MODEL,)
 _FAILED = {STATUS: "error"}
-_IN_RANGE = {"window": "$__range"}
 _CALLS = increase(REQUESTS, _BY)
 # One figure for each model; a chart of it over time has the same name.
 _FIGURES: tuple[tuple[str, str, Unit, str], ...] = (
@@ -49,11 +48,11 @@ _FIGURES: tuple[tuple[str, str, Unit, str], ...] = (
     ),
     (
         "p95", "95th percentile of the duration.",
-        Unit.SECONDS, quantile(0.95, REQUEST_DURATION, _BY, **_IN_RANGE),
+        Unit.SECONDS, quantile(0.95, REQUEST_DURATION, _BY, window=RANGE),
     ),
     (
         "First token p95", "95th percentile of the time to the first token.",
-        Unit.SECONDS, quantile(0.95, TIME_TO_FIRST_TOKEN, _BY, **_IN_RANGE),
+        Unit.SECONDS, quantile(0.95, TIME_TO_FIRST_TOKEN, _BY, window=RANGE),
     ),
     (
         "Errors", "Share of calls that failed.",
@@ -105,12 +104,21 @@ def _table(*, deep: bool) -> Panel:
                 Column(field="calls", title="Calls", unit=Unit.COUNT),
                 Column(field="p50", unit=Unit.NANOSECONDS, decimals=2),
                 Column(field="p95", unit=Unit.NANOSECONDS, decimals=2),
-                Column(field="ttft_p95", title="First token p95", unit=Unit.NANOSECONDS, decimals=2),
-                Column(field="errors", title="Errors", unit=Unit.SHARE, decimals=1, steps=ERROR_STEPS),
+                Column(
+                    field="ttft_p95", title="First token p95", unit=Unit.NANOSECONDS, decimals=2,
+                ),
+                Column(
+                    field="errors", title="Errors", unit=Unit.SHARE, decimals=1, steps=ERROR_STEPS,
+                ),
                 Column(field="tokens_per_call", title="Tokens per call", decimals=0),
                 Column(field="output_per_call", title="Output per call", decimals=0),
-                Column(field="cost_per_1k_calls", title="Cost of 1000", unit=Unit.DOLLARS, decimals=3),
-                Column(field="cost_per_1m_tokens", title="Cost of 1M tokens", unit=Unit.DOLLARS, decimals=3),
+                Column(
+                    field="cost_per_1k_calls", title="Cost of 1000", unit=Unit.DOLLARS, decimals=3,
+                ),
+                Column(
+                    field="cost_per_1m_tokens", title="Cost of 1M tokens",
+                    unit=Unit.DOLLARS, decimals=3,
+                ),
                 Column(field="cost", title="Cost", unit=Unit.DOLLARS, decimals=4, gauge=True),
             ),
             height=8,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dashboards_py import uids
+from dashboards_py.dashboards._usual import usual_or_not
 from dashboards_py.filters import choices, releases
 from dashboards_py.links import MODEL_POINT, MODEL_TO_PAGES, POINT_TO_TRACES
 from dashboards_py.own_metrics import (
@@ -23,7 +24,6 @@ from dashboards_py.panels import (
     PromQL,
     Section,
     Unit,
-    band,
     chart,
     go_to,
     number,
@@ -33,7 +33,6 @@ from dashboards_py.panels import (
 from dashboards_py.panels.style import (
     ANY_IS_BAD,
     BAD,
-    BLUE,
     ERROR_STEPS,
     GOOD,
     GREY,
@@ -44,6 +43,7 @@ from dashboards_py.panels.style import (
     WARNING,
 )
 from dashboards_py.promql import (
+    RANGE,
     increase,
     legend,
     mean,
@@ -52,7 +52,6 @@ from dashboards_py.promql import (
     rate,
     select,
     share,
-    usual,
 )
 from dashboards_py.sql import read
 from dashboards_py.tables import column_of, instant, joined
@@ -96,7 +95,7 @@ def board(*, deep: bool) -> Board:
             Section("Use and cost", _use()),
             Section("By model", (_models(),)),
             Section("Is this usual? The band is the mean of the same hour of the last four weeks "
-                    "plus and minus two standard deviations", _bands()),
+                    "plus and minus two standard deviations", usual_or_not()),
         ),
     )  # fmt: skip
 
@@ -109,7 +108,8 @@ def _state(*, deep: bool) -> list[Panel]:
             "One answer. Failing: more than 10 % of calls fail. Degraded: more than 1 % fail, or "
             "the 95th percentile is above 2 s. Not measured: the service cannot be scraped.",
             PromQL(_state_expression(), instant=True),
-            unit=Unit.NONE, words=_STATES, filled=True, graph=False, width=4, height=5, base=NEUTRAL,
+            unit=Unit.NONE, words=_STATES, filled=True, graph=False,
+            width=4, height=5, base=NEUTRAL,
             links=(Link("What fails", go_to(uids.ERRORS_AND_LIMITS)),),
         ),
         number(
@@ -196,7 +196,8 @@ def _traffic() -> list[Panel]:
             unit=Unit.REQUESTS_PER_SECOND, width=8, stacked=True, links=MODEL_POINT,
         ),
         chart(
-            "Failed share by model", "Share of a model's calls that failed; the lines are 1 % and 10 %.",
+            "Failed share by model",
+            "Share of a model's calls that failed; the lines are 1 % and 10 %.",
             PromQL(failing, legend(MODEL)),
             unit=Unit.SHARE, width=8, thresholds=ERROR_STEPS, links=MODEL_POINT,
         ),
@@ -217,7 +218,8 @@ def _use() -> list[Panel]:
             unit=Unit.DOLLARS, width=8, stacked=True, links=MODEL_POINT,
         ),
         chart(
-            "Tokens by kind", "Tokens per second. The kinds are disjoint: they add up to the total.",
+            "Tokens by kind",
+            "Tokens per second. The kinds are disjoint: they add up to the total.",
             PromQL(rate(TOKENS, (TOKEN_TYPE,)), legend(TOKEN_TYPE)),
             unit=Unit.TOKENS_PER_SECOND, width=8, stacked=True, colours=TOKEN_COLOURS,
             links=(POINT_TO_TRACES,),
@@ -242,9 +244,9 @@ def _use() -> list[Panel]:
 def _models() -> Panel:
     by = (MODEL, PROVIDER)
     titles = (
-        "Calls", "Errors", "p50", "p95", "First token p95", "Mean", "Tokens", "Cost", "Cost of 1000",
+        "Calls",
+        "Errors", "p50", "p95", "First token p95", "Mean", "Tokens", "Cost", "Cost of 1000",
     )  # fmt: skip
-    window = {"window": "$__range"}
     calls = increase(REQUESTS, by)
     return table(
         "Models",
@@ -252,10 +254,10 @@ def _models() -> Panel:
         *instant(
             calls,
             share(increase(REQUESTS, by, _FAILED), calls),
-            quantile(0.5, REQUEST_DURATION, by, **window),
-            quantile(0.95, REQUEST_DURATION, by, **window),
-            quantile(0.95, TIME_TO_FIRST_TOKEN, by, **window),
-            mean(REQUEST_DURATION, by, **window),
+            quantile(0.5, REQUEST_DURATION, by, window=RANGE),
+            quantile(0.95, REQUEST_DURATION, by, window=RANGE),
+            quantile(0.95, TIME_TO_FIRST_TOKEN, by, window=RANGE),
+            mean(REQUEST_DURATION, by, window=RANGE),
             increase(TOKENS, by),
             increase(COST, by),
             f"1000 * {increase(COST, by)} / ({calls} > 0)",
@@ -276,34 +278,3 @@ def _models() -> Panel:
         sort="Cost",
         transformations=joined(by, titles),
     )
-
-
-def _bands() -> list[Panel]:
-    def requests(offset: str) -> str:
-        return rate(REQUESTS, window="1h", offset=offset)
-
-    def latency(offset: str) -> str:
-        return quantile(0.95, REQUEST_DURATION, window="1h", offset=offset)
-
-    def cost(offset: str) -> str:
-        return f"{_HOUR_S} * {rate(COST, window='1h', offset=offset)}"
-
-    asked = (
-        ("Requests against usual", "Calls per second", requests, Unit.REQUESTS_PER_SECOND),
-        ("p95 against usual", "95th percentile of the duration", latency, Unit.SECONDS),
-        ("Cost against usual", "US dollars per hour", cost, Unit.DOLLARS),
-    )
-    return [
-        chart(
-            title,
-            f"{what}, over one hour, and what it was at this hour in the last four weeks: outside "
-            "the band is unusual, above or below.",
-            PromQL(expression(""), "now"),
-            PromQL(usual(expression, deviations=2), "upper"),
-            PromQL(f"clamp_min({usual(expression, deviations=-2)}, 0)", "lower"),
-            PromQL(usual(expression), "usual"),
-            unit=unit, width=8, colours={"now": BLUE, "usual": GREY}, links=(POINT_TO_TRACES,),
-            overrides=band("upper", "lower"), calcs=("lastNotNull",),
-        )
-        for title, what, expression, unit in asked
-    ]  # fmt: skip

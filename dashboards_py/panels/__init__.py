@@ -1,9 +1,8 @@
 """Panels and dashboards in the house style: the only importer of grafanalib."""
 
-from grafanalib.core import Panel
-
 from dashboards_py.panels.board import Annotation, Board, Section, Variable
 from dashboards_py.panels.charts import chart, number
+from dashboards_py.panels.classes import Panel
 from dashboards_py.panels.fields import (
     Column,
     Link,

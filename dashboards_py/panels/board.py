@@ -7,9 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import attr
-from grafanalib.core import Annotations, Dashboard, Panel, RowPanel, Templating, Time
-
+from dashboards_py.panels.classes import (
+    Annotations,
+    Dashboard,
+    Panel,
+    RowPanel,
+    Templating,
+    Time,
+    placed,
+)
 from dashboards_py.panels.queries import Query, targets
 from dashboards_py.panels.style import BLUE, SOURCES, Source
 
@@ -131,11 +137,7 @@ class Board:
     def json(self) -> str:
         """The dashboard as stable text."""
         panels = _placed(self.sections)
-        used = {
-            target["datasource"]["uid"]
-            for panel in panels
-            for target in getattr(panel, "targets", [])
-        }
+        used = {target["datasource"]["uid"] for panel in panels for target in panel.targets}
         used |= {item.query.source.reference["uid"] for item in self.annotations}
         used |= {v.source.reference["uid"] for v in self.variables if v.source}
         sources = [s for s in SOURCES if s.reference["uid"] in used]
@@ -176,7 +178,7 @@ def _placed(sections: Sequence[Section]) -> list[Panel]:
                 y += line_height
                 x = line_height = 0
             place = {"h": height, "w": width, "x": x, "y": y}
-            found.append(attr.evolve(panel, gridPos=place, id=len(found) + 1))
+            found.append(placed(panel, place, len(found) + 1))
             x += width
             line_height = max(line_height, height)
         y += line_height

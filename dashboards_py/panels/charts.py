@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from grafanalib.core import Panel, Stat, TimeSeries
-
+from dashboards_py.panels.classes import Panel, Stat, TimeSeries
 from dashboards_py.panels.fields import Link, fixed, steps
 from dashboards_py.panels.queries import Query, targets
 from dashboards_py.panels.style import NEUTRAL, Steps, Unit

@@ -5,33 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import attr
-from grafanalib.core import Panel
-
 from dashboards_py.panels.charts import common, size
+from dashboards_py.panels.classes import Modern, Panel
 from dashboards_py.panels.fields import Column, Link, fixed, override, steps
 from dashboards_py.panels.queries import Query
 from dashboards_py.panels.style import NEUTRAL, Steps, Unit
-
-
-@attr.s
-class Modern(Panel):
-    """A panel of any current type: its options and fields as they are."""
-
-    type = attr.ib(default="")
-    options = attr.ib(factory=dict)
-    defaults = attr.ib(factory=dict)
-    overrides = attr.ib(factory=list)
-
-    def to_json_data(self) -> dict[str, Any]:
-        """The panel as Grafana reads it."""
-        return self.panel_json(
-            {
-                "fieldConfig": {"defaults": self.defaults, "overrides": self.overrides},
-                "options": self.options,
-                "type": self.type,
-            }
-        )
 
 
 def heatmap(

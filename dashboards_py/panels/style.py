@@ -1,7 +1,7 @@
 """The house style as data: colours, units, data sources, and what a value means.
 
-Colours are Okabe and Ito's, which people with any kind of colour vision tell apart; every meaning of
-a colour is also said in words. A model has the same colour on every chart because Grafana takes the
+Colours are Okabe and Ito's, which people with any colour vision tell apart; every meaning of a
+colour is also said in words. A model has the same colour on every chart because Grafana takes the
 colour from the series' name, so a chart by model names its series as the model and nothing else.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from dashboards_py import datasources
 from exporter.spans.schema import TOKEN_KINDS
 
 BLUE, SKY, GREEN, YELLOW = "#0072B2", "#56B4E9", "#009E73", "#F0E442"
@@ -52,12 +53,14 @@ class Source:
         return {"type": self.type, "uid": f"${{{self.variable}}}"}
 
 
-PROMETHEUS = Source("prometheus", "prometheus", "llmobs-prometheus", "LLM metrics")
-TEMPO = Source("tempo", "tempo", "llmobs-tempo", "LLM traces")
+PROMETHEUS = Source("prometheus", "prometheus", datasources.PROMETHEUS, "LLM metrics")
+TEMPO = Source("tempo", "tempo", datasources.TEMPO, "LLM traces")
 PYROSCOPE = Source(
-    "pyroscope", "grafana-pyroscope-datasource", "llmobs-pyroscope", "LLM flame graphs"
+    "pyroscope", "grafana-pyroscope-datasource", datasources.PYROSCOPE, "LLM flame graphs"
 )
-CLICKHOUSE = Source("clickhouse", "grafana-clickhouse-datasource", "llmobs-clickhouse", "LLM spans")
+CLICKHOUSE = Source(
+    "clickhouse", "grafana-clickhouse-datasource", datasources.CLICKHOUSE, "LLM spans"
+)
 SOURCES: tuple[Source, ...] = (PROMETHEUS, TEMPO, PYROSCOPE, CLICKHOUSE)
 
 # Kinds of tokens: what goes in is blue, what comes out is orange, what a cache did is green.

@@ -28,9 +28,10 @@ FILTERED: dict[str, str] = {
 def read(name: str, *filters: str, **marks: str) -> str:
     """Return a query by the name of its file, narrowed by the variables named (default: all).
 
-    `marks` are further marks of this file and what stands for them. Raise FileNotFoundError for a name without a file.
+    `marks` are further marks of this file and what stands for them. Raise FileNotFoundError for a
+    name without a file.
     """
-    text = files(__package__).joinpath(f"{name}.sql").read_text(encoding="utf-8")
+    text = files("dashboards_py.sql").joinpath(f"{name}.sql").read_text(encoding="utf-8")
     query = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--"))
     for mark, value in (_marks(filters or tuple(FILTERED)) | marks).items():
         query = query.replace(f"/* {mark} */", value)

@@ -143,7 +143,8 @@ class _Visit:
 
     def call(
         self, parent: Span | None, start_ms: int, duration_ms: int, *, operation: str = "chat",
-        model: str = "", cached: int = 0, written: int = 0, reasoning: int = 0, reason: str = "stop",
+        model: str = "", cached: int = 0, written: int = 0, reasoning: int = 0,
+        reason: str = "stop",
         failure: dict[str, Any] | None = None, message: str = "", usage: bool = True,
         content: bool = True, version: str = "v1",
     ) -> Span:  # fmt: skip

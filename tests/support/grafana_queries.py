@@ -67,7 +67,7 @@ class Chosen:
         return self.values[name] == [ALL]
 
     def text(self, name: str, form: str) -> str:
-        """Return a variable in one of Grafana's formats. A custom "All" value is never formatted."""
+        """Return a variable in one of Grafana's formats. A custom "All" is never formatted."""
         if self.is_all(name):
             return ".*"
         values = self.values[name]
@@ -171,7 +171,7 @@ def _sql_variable(match: re.Match[str], chosen: Chosen) -> str:
 
 
 def _without_conditions(text: str, chosen: Chosen) -> str:
-    """Resolve $__conditionalAll(condition, $variable): the condition, or 1=1 where all is chosen."""
+    """Resolve $__conditionalAll(condition, $variable): 1=1 where all is chosen."""
     macro = "$__conditionalAll("
     while (start := text.rfind(macro)) >= 0:
         condition, variable, end = _two_arguments(text, start + len(macro))
