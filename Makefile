@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 BROWSER := tests/browser/node_modules
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help run demo dashboards pictures test coverage lint format bench constraints clean
+.PHONY: help run demo generate dashboards pictures test coverage lint format bench constraints clean
 
 help:
 	@echo "make run      start the service with the embedded engine in ./data"
 	@echo "make demo     send it the traffic of a small LLM application"
+	@echo "make generate the dashboards' JSON, from dashboards_py/"
 	@echo "make dashboards GRAFANA_URL=... GRAFANA_TOKEN=...   into your Grafana"
 	@echo "make test     run every test"
 	@echo "make lint     formatter, linter, types, import rules"
@@ -20,6 +21,10 @@ run: $(VENV)/.run
 
 demo: $(VENV)/.demo
 	$(BIN)/llm-observatory demo
+
+# What is committed below dashboards_py/generated; a test compares it.
+generate: $(VENV)/.run
+	$(BIN)/python -m dashboards_py.generate
 
 # Into the Grafana at GRAFANA_URL with GRAFANA_TOKEN; OPTIONS for more, see docs/push.md.
 dashboards: $(VENV)/.run

@@ -1,0 +1,12 @@
+"""The dashboards' uids: what links, alerts and runbooks point at, so they never change."""
+
+OVERVIEW = "llmobs-overview"
+LATENCY = "llmobs-latency"
+COST = "llmobs-cost"
+FLAME_GRAPHS = "llmobs-flame-graphs"
+TRACES = "llmobs-traces"
+ERRORS_AND_LIMITS = "llmobs-errors-and-limits"
+MODEL_COMPARISON = "llmobs-model-comparison"
+PROMPTS = "llmobs-prompts"
+AGENTS_AND_TOOLS = "llmobs-agents-and-tools"
+EXPORTER_HEALTH = "llmobs-exporter-health"

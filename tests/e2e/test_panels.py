@@ -1,0 +1,226 @@
+"""Every query of every panel is asked of real data: an error or an empty answer fails."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import clickhouse_connect
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from dashboards_py.generate import dashboards
+from tests.e2e.panel_traffic import SERVICES, traces
+from tests.support import grafana_queries as grafana
+from tests.support.clickhouse_http import clickhouse_http_server
+from tests.support.grafana_queries import Chosen, Query, TimeRange
+from tests.support.history import write_past
+from tests.support.otlp import NS
+from tests.support.prometheus import Prometheus, prometheus_server
+from tests.support.service import Metrics, Service, running_service, store_url
+
+_CONFIG = Path(__file__).parents[2] / "deploy/prometheus/prometheus.yml"
+_LABELS = "environment,feature,tenant,release"
+_HOUR_S = 3600
+_DAY_S = 24 * _HOUR_S
+# An alert of the pack's shape that always fires, so that panels of alerts have one to show.
+_RULES = """
+groups:
+  - name: test
+    rules:
+      - alert: LLMPanelsAreTested
+        expr: vector(1)
+        labels: {priority: P3}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What the data sources of a Grafana would reach."""
+
+    prometheus: Prometheus
+    clickhouse: Client
+    service: Service
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """Give a service that has seen everything, its database, and a Prometheus with a past."""
+    directory = tmp_path_factory.mktemp("panels")
+    with ExitStack() as stack:
+        server = stack.enter_context(clickhouse_http_server(directory / "engine"))
+        url = store_url(server, "observed")
+        service = stack.enter_context(
+            running_service(directory / "service", clickhouse_url=url, metric_labels=_LABELS)
+        )
+        now = time.time()
+        for ago_s, release in ((30 * _HOUR_S, "1.0"), (1800, "1.0"), (1, "1.1")):
+            _send(service, now - ago_s, release)
+        shown = service.wait_until_stored(_spans(service))
+        prometheus = stack.enter_context(_prometheus(directory, service, shown, now))
+        # A rate needs a rise between two scrapes: the same again, now that it is being watched.
+        before = f"sum(llm_requests_total) == {shown.value('llm_requests_total')}"
+        prometheus.wait_for(before)
+        for release in ("1.0", "1.1"):
+            _send(service, time.time(), release)
+        shown = service.wait_until_stored(_spans(service))
+        prometheus.wait_for(f"sum(llm_requests_total) == {shown.value('llm_requests_total')}")
+        prometheus.wait_for("sum(rate(llm_requests_total[1m])) > 0")
+        prometheus.wait_for("sum(rate(llm_observatory_rows_total[1m])) > 0")
+        prometheus.wait_for('ALERTS{alertstate="firing"}')
+        client = stack.enter_context(closing(clickhouse_connect.get_client(dsn=url)))
+        yield Scene(prometheus, client, service)
+
+
+def _send(service: Service, at_s: float, release: str) -> None:
+    for body in traces(int(at_s * NS), release):
+        assert service.export(body).status == 200
+
+
+def _spans(service: Service) -> int:
+    return int(service.metrics().value("llm_observatory_spans_total", outcome="accepted"))
+
+
+def _prometheus(directory: Path, service: Service, shown: Metrics, now: float) -> Any:
+    target = urlsplit(service.endpoints.metrics).netloc
+    windows = [(now - 30 * _HOUR_S, now - 25 * _HOUR_S)]
+    windows += [
+        (now - week * 7 * _DAY_S - 2 * _HOUR_S, now - week * 7 * _DAY_S + 600)
+        for week in range(1, 5)
+    ]
+    write_past(
+        shown,
+        directory / "prometheus-data",
+        windows=windows,
+        labels={"job": "llm-observatory", "instance": target},
+        prefixes=("llm_requests", "llm_request_duration", "llm_cost", "llm_tokens"),
+    )
+    rules = directory / "rules"
+    rules.mkdir()
+    (rules / "test.yml").write_text(_RULES)
+    return prometheus_server(
+        _CONFIG,
+        directory,
+        targets={"llm-observatory:9464": target},
+        rules_dir=rules,
+        flags=("--enable-feature=exemplar-storage", "--storage.tsdb.retention.time=60d"),
+    )
+
+
+# ---- Asking as each data source does ----
+
+
+def _ask_prometheus(scene: Scene, query: Query, chosen: Chosen, within: TimeRange) -> list[Any]:
+    """Return the values of the answer; a missing exemplar is an empty answer, too."""
+    step_s = within.step_s(query.min_interval)
+
+    def filled(text: str) -> str:
+        return grafana.promql(text, chosen, within, step_s)
+
+    if "variable" in query.target:
+        selector, label = grafana.label_values(filled(query.target["variable"]))
+        answer = scene.prometheus.get(f"/api/v1/label/{label}/values", **{"match[]": selector})
+        return answer["data"]
+    expr = filled(query.target["expr"])
+    if query.target.get("exemplar") and not scene.prometheus.exemplars(
+        expr, within.start, within.end
+    ):
+        return []
+    if query.target.get("instant"):
+        values = [sample.value for sample in scene.prometheus.query(expr, at=within.end)]
+    else:
+        series = scene.prometheus.query_range(expr, within.start, within.end, step_s)
+        values = [value for one in series for _, value in one.points]
+    return [value for value in values if not math.isnan(value)]
+
+
+def _ask_clickhouse(scene: Scene, query: Query, chosen: Chosen, within: TimeRange) -> list[Any]:
+    """Return the rows of the answer that say anything."""
+    text = grafana.sql(query.target["rawSql"], chosen, within, within.step_s(query.min_interval))
+    rows = scene.clickhouse.query(text).result_rows
+    return [row for row in rows if any(value is not None for value in row)]
+
+
+_ASK: Mapping[str, Callable[[Scene, Query, Chosen, TimeRange], list[Any]]] = {
+    "prometheus": _ask_prometheus,
+    "grafana-clickhouse-datasource": _ask_clickhouse,
+}
+_BOARDS = {str(path): json.loads(text) for path, text in dashboards().items()}
+every_board = pytest.mark.parametrize("dashboard", _BOARDS.values(), ids=_BOARDS.keys())
+
+
+def _ask(
+    scene: Scene, dashboard: Mapping[str, Any], chosen: Chosen
+) -> Iterator[tuple[Query, str, list[Any]]]:
+    """Ask every query; give each with its error, if it failed, and its answer."""
+    now = time.time()
+    for query in grafana.queries(dashboard):
+        if query.source not in _ASK:
+            continue
+        within = grafana.time_range(query.time_from or dashboard["time"]["from"], now)
+        try:
+            yield query, "", _ASK[query.source](scene, query, chosen, within)
+        except Exception as error:  # noqa: BLE001  # the list of all failures is the test's point
+            yield query, str(error), []
+
+
+@every_board
+def test_every_panel_shows_data(scene: Scene, dashboard: Mapping[str, Any]) -> None:
+    chosen = Chosen.defaults(dashboard)
+    failed = [
+        f"{query.place}: {error or 'no data'}"
+        for query, error, answer in _ask(scene, dashboard, chosen)
+        if not answer
+    ]
+    assert not failed, "\n".join(failed)
+
+
+def test_a_broken_and_an_empty_query_are_noticed(scene: Scene) -> None:
+    dashboard = json.loads(json.dumps(_BOARDS["dashboards/latency.json"]))
+    exprs = {
+        "fails": 'sum(rate(llm_requests_total{"))',
+        "is empty": 'llm_requests_total{model="no such"}',
+        "is no number": "0 / (0 * sum(llm_requests_total))",
+        "has no exemplars": "sum(rate(llm_tokens_total[1m]))",
+    }
+    of_prometheus = {"refId": "A", "datasource": {"type": "prometheus"}, "exemplar": False}
+    of_clickhouse = {"refId": "A", "datasource": {"type": "grafana-clickhouse-datasource"}}
+    sqls = {
+        "sql fails": "SELECT Nothing FROM otel_traces",
+        "sql is empty": "SELECT 1 WHERE 0",
+        "sql is null": "SELECT sumOrNull(CostUsd) FROM otel_traces WHERE Model = 'no such'",
+    }
+    dashboard["panels"] = [
+        {"title": title, "targets": [of_prometheus | {"expr": expr, "exemplar": "ex" in title}]}
+        for title, expr in exprs.items()
+    ] + [
+        {"title": title, "targets": [of_clickhouse | {"rawSql": text}]}
+        for title, text in sqls.items()
+    ]
+    asked = _ask(scene, dashboard, Chosen.defaults(dashboard))
+    failed = {q.place.removesuffix(" [A]"): error for q, error, answer in asked if not answer}
+    assert failed.keys() == exprs.keys() | sqls.keys()
+    assert {title for title, error in failed.items() if error} == {"fails", "sql fails"}
+
+
+@every_board
+def test_every_query_works_with_choices(scene: Scene, dashboard: Mapping[str, Any]) -> None:
+    chosen = Chosen.defaults(dashboard)
+    picked = {
+        "service": [service.name for service in SERVICES[:2]],
+        "model": ["gpt-4o-mini", "it's (odd)"],
+        "feature": ["refunds"],
+        "search": ["parcel"],
+    }
+    chosen.values |= {name: value for name, value in picked.items() if name in chosen.values}
+    failed = [
+        f"{query.place}: {error}" for query, error, _ in _ask(scene, dashboard, chosen) if error
+    ]
+    assert not failed, "\n".join(failed)
