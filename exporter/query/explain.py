@@ -52,7 +52,8 @@ _COMPARED = (
     *("Convention", "SpanClass", "Operation", "Provider", "RequestModel", "ResponseModel", "Model"),
     *("ServiceTier", "CacheHit", "Status", "UsageRole", "UsageSource"),
     *(kind.column for kind in TOKEN_KINDS),
-    *("CostUsd", *COST_COLUMNS.values(), "ReportedCostUsd", "CostSource", "UnpricedReason"),
+    *("CostUsd", *COST_COLUMNS.values(), "ReportedCostUsd", "ComputedCostUsd"),
+    *("CostSource", "UnpricedReason"),
     *("PriceId", "PriceVersion"),
 )
 _ESTIMATED = ("UsageSource", *(kind.column for kind in TOKEN_KINDS))
