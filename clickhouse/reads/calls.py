@@ -35,6 +35,7 @@ PRICE_INPUTS: tuple[str, ...] = (
     "RequestModel",
     "ResponseModel",
     "Status",
+    "UsageSource",
     "Duration",
     *(kind.column for kind in TOKEN_KINDS),
     *(name for name in ("ServiceTier", "CacheHit") if name in _COLUMNS),
@@ -43,6 +44,7 @@ PRICE_INPUTS: tuple[str, ...] = (
 PRICE_COLUMNS: tuple[str, ...] = (
     "CostUsd",
     *COST_COLUMNS.values(),
+    "ComputedCostUsd",
     "CostSource",
     "UnpricedReason",
     "PriceId",

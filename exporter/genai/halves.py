@@ -18,6 +18,7 @@ from exporter.genai.members import (
     UNDECIDED,
     Records,
     is_member,
+    joined,
     plain,
     records,
     tagged_parents,
@@ -115,7 +116,7 @@ class Halves:
         young, of_young = self._young.members_of(traces)
         old, of_old = self._old.members_of(traces)
         ids = np.concatenate((young.astype(np.int64) * 2, old.astype(np.int64) * 2 + 1))
-        found = np.concatenate((self._young.members[young], self._old.members[old]))
+        found = joined((self._young.members[young], self._old.members[old]))
         return ids, found, np.concatenate((of_young, of_old))
 
     def member(self, member: int, record: np.void) -> Member:
@@ -178,13 +179,25 @@ class Halves:
             axis=1,
         )
 
+    def has_answer_elsewhere(self, members: Records) -> Bools:
+        """Return whether the response id of each was seen in another trace, too."""
+        found = np.zeros(len(members), np.bool_)
+        for half in (self._young, self._old):
+            row = half.last_with_answer(members["answer"])
+            for _ in range(_SAME_ANSWER_MAX):
+                there = np.flatnonzero(row >= 0)
+                if not len(there):
+                    break
+                of = row[there]
+                found[there] |= half.members["trace"][of] != members["trace"][there]
+                row[there] = half.members["alike"][of]
+        return found
+
     def with_answer(self, chains: Sequence[int]) -> Records:
         """Return the newest members with the answer whose chains begin there."""
-        return np.concatenate(
-            [
-                half.members[_chain(half, row, "alike", _SAME_ANSWER_MAX)]
-                for half, row in zip((self._young, self._old), chains, strict=False)
-            ]
+        return joined(
+            half.members[_chain(half, row, "alike", _SAME_ANSWER_MAX)]
+            for half, row in zip((self._young, self._old), chains, strict=False)
         )
 
     def near(self, member: int, chains: Sequence[int]) -> tuple[Ids, Records]:
@@ -199,7 +212,7 @@ class Halves:
         ids = np.array(
             [*(r * 2 + side for r in here), *(r * 2 + 1 - side for r in there)], np.int64
         )
-        return ids, np.concatenate((own[here], halves[1 - side].members[there]))
+        return ids, joined((own[here], halves[1 - side].members[there]))
 
 
 def _chain(half: Recent, row: int, link: str, most: int) -> list[int]:

@@ -26,6 +26,10 @@ class Links:
         """Take the members of the scene that are marked as calls of that kind."""
         self._halves = halves
         self._known: set[int] = set(scene.members["trace"].tolist())
+        # A parent is one of its own trace, so only roots have twins in others.
+        outside = (scene.members["parent"] == 0) & (scene.members["place"] != 0)
+        outside |= halves.has_answer_elsewhere(scene.members)
+        linked = linked & outside
         self._ids, self._members = scene.ids[linked], scene.members[linked]
         self._chains = halves.chains(self._ids, self._members).tolist()
         self._of_trace: dict[int, list[int]] = {}
@@ -66,7 +70,7 @@ class Links:
 
     def _twins(self, member: int, one: np.void, chains: Sequence[int]) -> list[int]:
         """Return the other traces with a call that may be this one, as another tells it."""
-        if not one["place"]:
+        if not one["place"] or one["parent"]:
             return []
         others, near = self._halves.near(member, chains)
         start, end = near["start"], near["end"]

@@ -107,7 +107,7 @@ class Pricer:
         given = self._given(batch, priced) & calls
         counted = priced & ~given
         return batch.with_columns(
-            _cost_columns(batch, costs, counted, given, reason)
+            _cost_columns(batch, costs, priced, given, reason)
             | _card_columns(batch["Provider"], models, cards, card_of_span, counted)
         )
 
@@ -314,12 +314,17 @@ def _round_half_even(pico: int) -> int:
 
 
 def _cost_columns(
-    batch: SpanBatch, costs: _Costs, counted: Bools, given: Bools, reason: Ints
+    batch: SpanBatch, costs: _Costs, priced: Bools, given: Bools, reason: Ints
 ) -> dict[str, pa.Array]:
-    """Return the cost that counts: ours with its parts where `counted`, theirs where `given`."""
+    """Return the cost that counts: theirs where `given`, else ours with its parts.
+
+    Ours is kept beside theirs; it is null where the same is in the first column.
+    """
+    counted = priced & ~given
     total = sum(costs.parts.values(), np.zeros(len(batch), dtype=np.int64))
     cost = np.where(given, nano_dollars(batch["ReportedCostUsd"]), total)
     columns: dict[str, pa.Array] = {"CostUsd": money(cost, counted | given)}
+    columns["ComputedCostUsd"] = money(total, priced & given)
     for name, column in COST_COLUMNS.items():
         columns[column] = money(costs.parts[name], counted & costs.present[name])
     source = np.where(counted, 0, np.where(given, 1, -1)).astype(np.int32)

@@ -52,7 +52,8 @@ _COMPARED = (
     *("Convention", "SpanClass", "Operation", "Provider", "RequestModel", "ResponseModel", "Model"),
     *("ServiceTier", "CacheHit", "Status", "UsageRole", "UsageSource"),
     *(kind.column for kind in TOKEN_KINDS),
-    *("CostUsd", *COST_COLUMNS.values(), "ReportedCostUsd", "CostSource", "UnpricedReason"),
+    *("CostUsd", *COST_COLUMNS.values(), "ReportedCostUsd", "ComputedCostUsd"),
+    *("CostSource", "UnpricedReason"),
     *("PriceId", "PriceVersion"),
 )
 _ESTIMATED = ("UsageSource", *(kind.column for kind in TOKEN_KINDS))
@@ -65,6 +66,11 @@ _BECAUSE = {
     Rule.CONVENTION: "that is the rule of convention {convention}",
 }
 
+# Only the trace itself is taken through the stages again.
+_ELSEWHERE = (
+    "when it was counted, another span was known to tell this call: one of another trace, or the "
+    "same span, sent before; this trace alone does not show it"
+)
 _LOST = "this may have been read from the content, which is deleted sooner"
 
 Row = Mapping[str, Any]
@@ -139,6 +145,11 @@ class Explainer:
         row, found = stages.today[n], stages.evidence[n]
         has_role = bool(row["UsageRole"])
         twice = row["UsageRole"] == "duplicate" and stages.comes_again(n)
+        role, because = row["UsageRole"] or None, stages.roles[n]
+        if twice:
+            because = "the same span came before"
+        elif role == "own" and stages.stored[n]["UsageRole"] == "duplicate":
+            role, because = "duplicate", _ELSEWHERE
         return SpanExplanation(
             span_id=row["SpanId"],
             parent_span_id=row["ParentSpanId"],
@@ -161,10 +172,10 @@ class Explainer:
             reported_usage=dict(row["ReportedUsage"]),
             readings=list(_readings(stages.readings[n], row, found)),
             tokens={k.name: row[k.column] for k in TOKEN_KINDS if row[k.column] is not None},
-            usage_role=row["UsageRole"] or None,
-            usage_because="the same span came before" if twice else stages.roles[n],
+            usage_role=role,
+            usage_because=because,
             cost=cost_of(row, self._book, self._cost_source) if has_role else None,
-            differences=list(self._differences(stages.stored[n], row)),
+            differences=list(self._differences(stages.stored[n], {**row, "UsageRole": role or ""})),
         )
 
     def _differences(self, stored: Row, today: Row) -> Iterator[Difference]:

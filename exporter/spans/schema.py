@@ -220,6 +220,7 @@ GENAI_COLUMNS: tuple[Column, ...] = (
     Column("CostUsd", _MONEY, "cost that is counted, US dollars"),
     *(Column(name, _MONEY, f"part of it: {kind}") for kind, name in COST_COLUMNS.items()),
     Column("ReportedCostUsd", _MONEY, "cost that the sender reported, US dollars"),
+    Column("ComputedCostUsd", _MONEY, "our cost, where the reported one counts, US dollars"),
     Column("CostSource", _LOW, "computed, reported, or empty: unpriced"),
     Column("UnpricedReason", _LOW, "why a call has no cost"),
     Column("PriceId", _LOW, "entry of the price list that was used"),

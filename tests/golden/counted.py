@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+import yaml
 from genai_prices import Usage, calc_price
 
 from exporter.genai.convention import load
@@ -29,6 +32,19 @@ _PRICE = Pricer(PriceBook())
 # When the captures' spans begin.
 _AT = datetime(2026, 11, 2, tzinfo=UTC)
 _NOW_NS = 2_000_000_000 * 10**9
+
+UNSAID: dict[str, dict[str, str]] = yaml.safe_load(
+    Path(__file__).with_name("unsaid.yaml").read_text(encoding="utf-8")
+)
+"""What instrumentations do not say, by pattern of captures, and why."""
+_FINISHES = {
+    "STOP": "stop",
+    "end_turn": "stop",
+    "completed": "stop",
+    "tool_use": "tool_calls",
+    "tool_call": "tool_calls",
+    "tool-calls": "tool_calls",
+}
 
 KINDS = {
     "input": ("TokensInput", "TokensInputAudio", "TokensInputImage"),
@@ -109,7 +125,7 @@ def differences(name: str) -> list[str]:
         for kind in KINDS
         if got[kind] != expected[kind]
     ]
-    found += _fields(calls, seen) + _content(truth, batch)
+    found += _fields(calls, seen) + said_differently(name, calls, seen) + _content(truth, batch)
     if not found and abs(_cost(batch) - _list_price(calls)) > Decimal("1e-8"):
         found.append(f"cost: {_cost(batch)} counted, {_list_price(calls)} billed")
     return found
@@ -132,6 +148,54 @@ def _fields(calls: list[dict[str, Any]], seen: list[dict[str, Any]]) -> list[str
         for field, (made, got) in pairs.items()
         if Counter(made) != Counter(got)
     ]
+
+
+def said_differently(
+    name: str,
+    calls: list[dict[str, Any]],
+    seen: list[dict[str, Any]],
+    unsaid: Mapping[str, Mapping[str, str]] = UNSAID,
+) -> list[str]:
+    """Compare the models and finish reasons, but for what an instrumentation never says."""
+    as_asked = _is_listed(name, unsaid["answered_model"])
+    silent = _is_listed(name, unsaid["finish_reason"])
+    made = [
+        (
+            (c["response_model"] if not as_asked else None) or c["request_model"],
+            None if silent else _finish(c["finish_reason"]),
+        )
+        for c in calls
+    ]
+    got = [
+        # Of Responses a status is told where others have a reason.
+        (
+            _model(c["model"], [model for model, _ in made]),
+            None if silent else _finish(c["finish_reason"]),
+        )
+        for c in seen
+    ]
+    if all(c["finish_reason"] is None and c["status"] == "ok" for c in calls):
+        got = [(model, None if finish == "stop" else finish) for model, finish in got]
+    return [
+        f"{field}: {_shown([g[at] for g in got])} counted, {_shown([m[at] for m in made])} made"
+        for at, field in enumerate(("models", "finish reasons"))
+        if Counter(m[at] for m in made) != Counter(g[at] for g in got)
+    ]
+
+
+def _is_listed(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _model(name: str | None, made: Iterable[str]) -> str | None:
+    """Return a model's name without what a gateway or a vendor's id has before it."""
+    bare = (name or "").rpartition("/")[2]
+    return next((model for model in made if model in {bare, f"anthropic.{bare}"}), name)
+
+
+def _finish(reason: str | None) -> str | None:
+    """Return one word for each way to stop; every provider has its own."""
+    return _FINISHES.get(reason, reason) if reason else reason
 
 
 def _ending(call: dict[str, Any]) -> str:

@@ -123,7 +123,7 @@ def test_a_newer_database_stops_the_start(client: Client, fresh: Address):
 def _changes() -> list[str]:
     """Return a pattern for each statement that changes something, in their order."""
     names = [re.search(r"IF NOT EXISTS (\w+)", s) for m in migrations() for s in m.statements]
-    created = [f"^ *(--[^\\n]*\\n)*CREATE.*EXISTS {name[1]}\\b" for name in names if name]
+    created = [f"^ *(--[^\\n]*\\n)*(?:CREATE|ALTER).*EXISTS {name[1]}\\b" for name in names if name]
     return [
         "^ *CREATE DATABASE",
         "^ *CREATE TABLE IF NOT EXISTS schema_migrations",

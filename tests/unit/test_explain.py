@@ -204,6 +204,27 @@ def test_a_span_that_comes_again_is_said_to() -> None:
 # Costs ----------------------------------------------------------------------------------------
 
 
+def test_a_call_that_another_trace_tells_is_said_to_be_counted_there() -> None:
+    spans = {
+        scope: chat(
+            {"gen_ai.usage.input_tokens": 29, "gen_ai.usage.output_tokens": 13},
+            number=number,
+            trace=number,
+        )
+        for number, scope in enumerate(("langchain", "openai"), 1)
+    }
+    table = stored(*(request(told, scope=scope) for scope, told in spans.items()))
+    traces = [EXPLAIN(table.slice(at, 1)) for at in range(2)]
+    assert sum(trace.counted_calls for trace in traces) == 1
+    for trace in traces:
+        span = only(trace)
+        assert (span.usage_role == "own") is (trace.counted_calls == 1)
+        assert not span.differences
+        if not span.is_counted:
+            assert "one of another trace" in (span.usage_because or "")
+            assert trace.counted_usd == trace.stored_usd == 0
+
+
 def test_a_tier_goes_by_all_input_tokens() -> None:
     book = PriceBook(
         [

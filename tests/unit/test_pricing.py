@@ -565,6 +565,8 @@ def test_which_cost_counts(cost_source: str, attributes: dict[str, Any], cost: s
     assert sum(parts) == (got["CostUsd"] if got["CostSource"] == "computed" else 0)
     reported = attributes.get("gen_ai.usage.cost")
     assert got["ReportedCostUsd"] == (None if reported is None else 9)
+    beside = cost == "9" and "gen_ai.usage.input_tokens" in attributes
+    assert got["ComputedCostUsd"] == (Decimal("0.0025") if beside else None)
 
 
 def test_a_column_may_say_what_was_charged() -> None:
