@@ -16,10 +16,11 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from tests.support.clickhouse_http import ClickHouseServer
 from tests.support.live import events
 from tests.support.otlp import ERROR, request
 from tests.support.prometheus import wait_until
-from tests.support.service import WAIT_TIMEOUT_S, Service, recent_call, running_service
+from tests.support.service import WAIT_TIMEOUT_S, Service, recent_call, running_service, store_url
 
 # A call of 100 and 20 tokens of gpt-4o: 2.50 and 10 dollars a million.
 COST = Decimal("0.00045")
@@ -200,9 +201,16 @@ def reads_nothing(service: Service) -> Iterator[ClientConnection]:
             yield client
 
 
-def test_a_client_that_reads_nothing_is_told_what_it_lost_and_holds_no_memory(tmp_path: Path):
-    traces, requests = 500, 60
-    with running_service(tmp_path, live_waiting_max_traces=50) as service:
+def test_a_client_that_reads_nothing_is_told_what_it_lost_and_holds_no_memory(
+    clickhouse: ClickHouseServer, tmp_path: Path
+):
+    traces, requests = 1000, 25
+    # What the service holds for other reasons is small here, so that a leak would show.
+    small = {"trace_memory_max_spans": 1000, "service_graph_max_spans": 1000}
+    url = store_url(clickhouse, "slow_client")
+    with running_service(
+        tmp_path, clickhouse_url=url, live_waiting_max_traces=50, **small
+    ) as service:
         sent = traces * requests
 
         def send_all() -> None:
@@ -212,6 +220,7 @@ def test_a_client_that_reads_nothing_is_told_what_it_lost_and_holds_no_memory(tm
             service.wait_for(lambda m: m.value("llm_requests_total") >= before + sent)
 
         # Buffers of the pipeline and the store grow to their size without any client.
+        send_all()
         send_all()
         held = service.reset_memory_peak()
         with reads_nothing(service) as slow:
@@ -227,7 +236,8 @@ def test_a_client_that_reads_nothing_is_told_what_it_lost_and_holds_no_memory(tm
         # Each trace is one span here: it was shown, dropped from the line or never summed up.
         assert shown + lost == sent
         assert notices
-        assert grown < 64 * 2**20
+        # A line without a bound would hold some 700 bytes for each of them.
+        assert grown < 8 * 2**20
 
 
 # Limits and the end ------------------------------------------------------------------------------
