@@ -3,11 +3,12 @@
     python -m tests.bench.write_path [--spans 1000000] [--requests-per-step 32] [--without-store]
         [--agents-report] [--told-twice]
 
-`observe` counts the service graph, too; `the same, no graph` is beside the path and not in the total
-of processor time. One thread does everything up to the rows, as in the service; the store inserts
-from its own. Stages are in processor time, so that other load on the machine does not count. The
-spans are those of a small shop: per trace an HTTP request, a retrieval, an agent, a tool and three
-calls, in three conventions. Figures are of one run on one machine: compare ratios within a run.
+`observe` counts the service graph, too; `the same, no graph` is beside the path and not in the
+total of processor time. One thread does everything up to the rows, as in the service; the store
+inserts from its own. Stages are in processor time, so that other load on the machine does not
+count. The spans are those of a small shop: per trace an HTTP request, a retrieval, an agent, a tool
+and three calls, in three conventions. Figures are of one run on one machine: compare ratios within
+a run.
 """
 
 from __future__ import annotations
