@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from tests.support.clickhouse_http import ClickHouseServer
@@ -178,6 +178,14 @@ def test_a_wrong_filter_is_answered_and_the_connection_lives_on(live: Service):
         ask(client, feature="after")
         live.export(request(recent_call({"feature": "after"}, trace=next(_TRACES))))
         assert receive(client)["trace"]["features"] == ["after"]
+
+
+def test_a_page_of_another_site_is_refused_and_one_of_ours_is_not(live: Service):
+    with pytest.raises(InvalidStatus) as refused, watching(live, origin="http://evil.example"):
+        pass
+    assert refused.value.response.status_code == 403
+    with watching(live, origin=live.endpoints.api) as client:
+        assert ask(client)["type"] == "filter"
 
 
 def test_a_message_that_is_too_large_ends_only_its_own_connection(live: Service):
