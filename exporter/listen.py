@@ -33,6 +33,7 @@ class HttpServer:
             timeout_graceful_shutdown=5,
             ws="websockets-sansio",
             ws_max_size=_MESSAGE_MAX_BYTES,
+            ws_per_message_deflate=False,  # a dictionary for each client, for messages of 1 KiB
         )
         self._server = _Uvicorn(config)
         self._socket = sock

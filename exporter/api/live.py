@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Header, WebSocket
 from fastapi.responses import JSONResponse, Response, StreamingResponse
@@ -60,6 +61,10 @@ def live_router(live: Live) -> APIRouter:
 
     @router.websocket("/ws/traces")
     async def traces(socket: WebSocket) -> None:
+        if not _same_origin(socket):
+            # Before it is accepted: the browser is told 403.
+            await socket.close()
+            return
         await socket.accept()
         if not live.seats.take():
             await socket.send_text(_error(full))
@@ -102,6 +107,12 @@ async def _lines(live: Live, last_event_id: str) -> AsyncIterator[str]:
 
 
 # WebSocket ---------------------------------------------------------------------------------------
+
+
+def _same_origin(socket: WebSocket) -> bool:
+    """Say whether no page of another site opens this: browsers leave that check to the server."""
+    origin = socket.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == socket.headers.get("host")
 
 
 async def _serve(socket: WebSocket, feed: TraceFeed) -> None:

@@ -19,7 +19,8 @@ from exporter.metrics import catalog
 from exporter.metrics.observe import Observer
 from exporter.metrics.series import Rows
 
-_REQUESTS, _ERRORS, _TOKENS, _NANO = range(4)
+_COUNTS = ("requests", "errors", "unpriced", "tokens", "nano-dollars")
+_REQUESTS, _ERRORS, _UNPRICED, _TOKENS, _NANO = range(len(_COUNTS))
 _HOUR_S = 3600
 
 
@@ -32,7 +33,7 @@ class Reading:
     unix_s: float
     models: Sequence[str]
     counts: Rows
-    """m x 4: requests, errors, tokens, nano-dollars."""
+    """m x 5, see `_COUNTS`."""
     durations: Rows
     """m x buckets: calls that took at most so long, of `DURATION_BUCKETS_S` and without end."""
 
@@ -54,6 +55,7 @@ class Meter:
             metric.name: _File(metric)
             for metric in (
                 catalog.REQUESTS,
+                catalog.UNPRICED,
                 catalog.TOKENS,
                 catalog.COST,
                 catalog.REQUEST_DURATION,
@@ -65,20 +67,23 @@ class Meter:
         counters, histograms = self._observer.counters, self._observer.histograms
         with self._observer.lock:
             requests = counters[catalog.REQUESTS.name].snapshot()
+            unpriced = counters[catalog.UNPRICED.name].snapshot()
             tokens = counters[catalog.TOKENS.name].snapshot()
             cost = counters[catalog.COST.name].snapshot()
             durations = histograms[catalog.REQUEST_DURATION.name].counts()
         for name, (label_sets, _) in (
             (catalog.REQUESTS.name, requests),
+            (catalog.UNPRICED.name, unpriced),
             (catalog.TOKENS.name, tokens),
             (catalog.COST.name, cost),
             (catalog.REQUEST_DURATION.name, durations),
         ):
             self._files[name].extend(label_sets, self._models)
         by_request = self._files[catalog.REQUESTS.name]
-        counts = np.zeros((len(self._models), 4), dtype=np.int64)
+        counts = np.zeros((len(self._models), len(_COUNTS)), dtype=np.int64)
         np.add.at(counts[:, _REQUESTS], by_request.model, requests[1])
         np.add.at(counts[:, _ERRORS], by_request.model, requests[1] * by_request.failed)
+        np.add.at(counts[:, _UNPRICED], self._files[catalog.UNPRICED.name].model, unpriced[1])
         np.add.at(counts[:, _TOKENS], self._files[catalog.TOKENS.name].model, tokens[1])
         np.add.at(counts[:, _NANO], self._files[catalog.COST.name].model, cost[1])
         buckets = np.zeros((len(self._models), durations[1].shape[1]), dtype=np.int64)
@@ -137,6 +142,7 @@ def _figures(counts: Rows, recent: Rows, durations: Rows, window_s: float) -> di
     return {
         "requests": int(counts[_REQUESTS]),
         "errors": int(counts[_ERRORS]),
+        "unpriced": int(counts[_UNPRICED]),
         "tokens": int(counts[_TOKENS]),
         "cost_usd": usd(int(counts[_NANO])),
         "requests_per_s": _rate(requests, window_s),

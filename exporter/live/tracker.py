@@ -65,7 +65,7 @@ class Trace:
     nano: int = 0
     estimated_nano: int = 0
     values: dict[str, set[str]] = field(
-        default_factory=lambda: {name: set() for name in DIMENSIONS}
+        default_factory=lambda: {name: set[str]() for name in DIMENSIONS}
     )
 
     @property

@@ -41,8 +41,6 @@ class _Half:
     since: float
     first: int
     """Row of the first of them."""
-    rows: dict[int, int] = field(default_factory=dict[int, int])
-    """Row of each span by its key."""
     unanswered: dict[int, list[int]] = field(default_factory=dict[int, list[int]])
     """Server spans by the parent that was not seen yet."""
     uncalled: dict[int, list[int]] = field(default_factory=dict[int, list[int]])
@@ -60,36 +58,37 @@ class EdgeMemory:
         self._wait_s = wait_s
         self._max_age_s = max_age_s / 2
         self._user = user
-        # Row 0 stays unused, so that a row that was found is true.
+        # Row 0 stays unused, so that rows are positive.
         self._young = _Half(0.0, 1)
         self._old = _Half(0.0, 1)
         # A ring: the rows of both halves fit, and those of a half that went are written over.
         self._places: Places = np.zeros(2 * self._half_max, dtype=PLACE)
         self._next = 1
+        self._rows: dict[int, int] = {}
+        """Row of each span by its key."""
         self._due: deque[tuple[float, int]] = deque()
         """When the peers of all rows before this one are drawn."""
         self._drawn_to = 1
 
     def __len__(self) -> int:
         """Return the number of spans that are remembered."""
-        return len(self._young.rows) + len(self._old.rows)
+        return len(self._rows)
 
-    def add(self, keys: Rows, places: Places, now_s: float) -> Edges:
+    def add(self, places: Places, now_s: float) -> Edges:
         """Take in n spans; return the edges that they complete. Spans seen before are ignored."""
         drawn = [self.expire(now_s)]
-        for start in range(0, len(keys), self._half_max):
-            part = slice(start, start + self._half_max)
-            if len(self._young.rows) + len(keys[part]) > self._half_max:
+        for start in range(0, len(places), self._half_max):
+            part = places[start : start + self._half_max]
+            if self._next - self._young.first + len(part) > self._half_max:
                 drawn.append(self._turn(now_s))
-            drawn.append(self._take(keys[part], places[part], now_s))
+            drawn.append(self._take(part, now_s))
         return np.concatenate(drawn)
 
-    def _take(self, keys: Rows, places: Places, now_s: float) -> Edges:
-        keys, places, new = self._fresh(keys, places)
+    def _take(self, places: Places, now_s: float) -> Edges:
         if not len(self):
             self._young.since = now_s
-        self._young.rows.update(new)
-        rows = np.arange(self._next, self._next + len(keys))
+        places, new = self._remember(places)
+        rows = np.arange(self._next, self._next + len(places))
         self._write(places)
         self._due.append((now_s + self._wait_s, self._next))
         self._drop_carried(new)
@@ -116,23 +115,30 @@ class EdgeMemory:
             found.append(self._turn(now_s))
         return np.concatenate(found)
 
-    def _fresh(self, keys: Rows, places: Places) -> tuple[Rows, Places, dict[int, int]]:
-        """Return the spans that were not seen before, each once, and their rows by key."""
-        young, old = self._young.rows.keys(), self._old.rows.keys()
-        new = dict(zip(keys.tolist(), range(self._next, self._next + len(keys)), strict=True))
-        if (
-            len(new) < len(keys)
-            or not young.isdisjoint(new.keys())
-            or not old.isdisjoint(new.keys())
-        ):
-            # Spans are sent again when an answer was lost, which is rare.
-            _, first = np.unique(keys, return_index=True)
-            first = np.sort(first)
-            known = [key in young or key in old for key in keys[first].tolist()]
-            fresh = first[~np.array(known, dtype=np.bool_)]
-            keys, places = keys[fresh], places[fresh]
-            new = dict(zip(keys.tolist(), range(self._next, self._next + len(keys)), strict=True))
-        return keys, places, new
+    def _remember(self, places: Places) -> tuple[Places, dict[int, int]]:
+        """Give spans their rows; return those not seen before, each once, and the rows by key."""
+        keys = places["key"]
+        before, new = len(self._rows), self._numbered(keys)
+        self._rows.update(new)
+        if len(self._rows) == before + len(keys):
+            return places, new
+        # Spans are sent again when an answer was lost, which is rare. They keep their rows.
+        known = self._keys(self._old.first, self._next)
+        again = np.flatnonzero(np.isin(known, keys))
+        rows = again + self._old.first
+        self._rows.update(zip(known[again].tolist(), rows.tolist(), strict=True))
+        first = np.sort(np.unique(keys, return_index=True)[1])
+        fresh = first[~np.isin(keys[first], known[again])]
+        new = self._numbered(keys[fresh])
+        self._rows.update(new)
+        return places[fresh], new
+
+    def _numbered(self, keys: Rows) -> dict[int, int]:
+        return dict(zip(keys.tolist(), range(self._next, self._next + len(keys)), strict=True))
+
+    def _keys(self, start: int, end: int) -> Rows:
+        """Return the keys of the rows from `start` to `end`."""
+        return self._field("key", np.arange(start, end))
 
     def _write(self, places: Places) -> None:
         at = self._next % len(self._places)
@@ -154,8 +160,8 @@ class EdgeMemory:
 
     def _rows_of(self, keys: Rows) -> Rows:
         """Return the row of each key, -1 where it was not seen or is forgotten."""
-        young, old = self._young.rows.get, self._old.rows.get
-        return np.array([young(key) or old(key, -1) for key in keys.tolist()], dtype=np.int64)
+        row = self._rows.get
+        return np.array([row(key, -1) for key in keys.tolist()], dtype=np.int64)
 
     def _woken(self, new: dict[int, int], waiting: str) -> tuple[Rows, Rows]:
         """Return the rows that waited for one of these spans, and the span of each."""
@@ -277,6 +283,8 @@ class EdgeMemory:
         forgotten = _flat(gone.uncalled.values())
         without_caller = self._run(forgotten, np.full(len(forgotten), -1))
         drawn = np.concatenate((self._draw_peers(kept.first), without_caller))
+        # Exhausts the map; a loop would be a tenth of what a span costs here.
+        deque(map(self._rows.pop, self._keys(gone.first, kept.first).tolist()), maxlen=0)
         self._old, self._young = kept, _Half(now_s, self._next)
         return drawn
 

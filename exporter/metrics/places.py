@@ -13,6 +13,7 @@ DIRECT, MESSAGING, DATABASE, VIRTUAL = range(len(CONNECTION_TYPES))
 
 # What is remembered of a span. Nodes are codes; -1 is none.
 PLACE = np.dtype([
+    ("key", "i8"),
     ("parent", "i8"),  # its parent's key, 0 for a root
     ("service", "i4"),
     ("node", "i4"),  # the agent, tool or retriever that it is

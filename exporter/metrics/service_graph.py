@@ -71,7 +71,7 @@ class ServiceGraph:
 
     def __call__(self, batch: SpanBatch, now_s: float) -> Edges:
         """Return the edges that an attributed batch completes."""
-        return self._memory.add(_signed(batch.keys), self._places(batch), now_s)
+        return self._memory.add(self._places(batch), now_s)
 
     def expire(self, now_s: float) -> Edges:
         """Return the edges that have waited long enough for their other half."""
@@ -90,6 +90,7 @@ class ServiceGraph:
 
     def _places(self, batch: SpanBatch) -> Places:
         places = np.zeros(len(batch), dtype=PLACE)
+        places["key"] = _signed(batch.keys)
         places["parent"] = _signed(batch.parent_keys)
         places["service"] = self._coded(batch["ServiceName"], None, lambda name: name or "unknown")
         kind = batch["SpanKind"]
