@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from dataclasses import fields
 from operator import itemgetter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -305,6 +307,29 @@ def test_odd_traces(spans, expected):
     assert own_values(tree) == expected
 
 
+def test_the_example_in_the_documentation():
+    spans = columns(
+        [
+            Span(1, 1, 0, "http.POST /chat", 0, 100),
+            Span(1, 2, 1, "tool.search", 10, 50),
+            Span(1, 3, 2, "llm.gpt-4o", 20, 40),
+            Span(1, 4, 1, "tool.fetch", 10, 90),
+        ]
+    )
+    request = "http.POST /chat"
+    assert own_values(flame_graph(spans, BY_NAME["wall"])) == {
+        (request,): 20,
+        (request, "tool.search"): 10,
+        (request, "tool.search", "llm.gpt-4o"): 10,
+        (request, "tool.fetch"): 60,
+    }
+    assert own_values(flame_graph(spans, BY_NAME["work"])) == {
+        (request, "tool.search"): 20,
+        (request, "tool.search", "llm.gpt-4o"): 20,
+        (request, "tool.fetch"): 80,
+    }
+
+
 def chain(length: int, frames: int) -> list[Span]:
     return [
         Span(1, i, i - 1, f"span.{i % frames}", i, 2 * length - i, 1) for i in range(1, length + 1)
@@ -394,6 +419,12 @@ def test_profile_types_keep_what_pyroscope_and_grafana_ask_of_ids():
         assert len(kind.id.split(":")) == 5
         assert "cpu" not in kind.id  # Grafana would take it for the default
     assert len(BY_ID) == len(BY_NAME) == len(PROFILE_TYPES)
+
+
+def test_every_profile_type_is_documented():
+    text = (Path(__file__).parents[2] / "docs" / "flame-graphs.md").read_text()
+    listed = re.findall(r"^\| `(llm:[^`]+)`", text, re.MULTILINE)
+    assert listed == [kind.id for kind in PROFILE_TYPES]
 
 
 def test_the_kinds_of_tokens_are_all_tokens():
