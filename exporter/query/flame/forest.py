@@ -59,6 +59,23 @@ def climb(parent: Rows, onwards: Bools) -> Rows:
     return reached
 
 
+def with_ancestors(parent: Rows, marked: Bools, generations: int) -> Bools:
+    """Tell which of n rows are marked or have a marked row below them.
+
+    Looks that many generations up; where that is not enough, it says so of all rows.
+    """
+    found = marked.copy()
+    rows = np.flatnonzero(marked)
+    for _ in range(generations):
+        above = parent[rows]
+        rows = np.unique(above[above >= 0])
+        rows = rows[~found[rows]]
+        if not len(rows):
+            return found
+        found[rows] = True
+    return np.ones(len(parent), np.bool_)
+
+
 def under(parent: Rows, marked: Bools) -> Bools:
     """Tell which of n rows are marked or have a marked row above them."""
     found = marked.copy()
