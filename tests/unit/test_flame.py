@@ -58,8 +58,10 @@ def all_of(spans: list[Span]) -> list[Span]:
     return [span._replace(value=1) for span in spans]
 
 
-@given(any_spans, st.integers(1, 5))
-def test_values_are_added_up_by_path(spans, deepest):
+@given(any_spans, st.integers(1, 5), st.booleans())
+def test_values_are_added_up_by_path(spans, deepest, few):
+    if few:
+        spans = [span._replace(value=span.value // 5) for span in spans]
     tree = hierarchy(columns(spans), deepest=deepest)
     check(tree)
     assert own_values(tree) == paths(spans, deepest)
@@ -169,7 +171,9 @@ def test_folding_keeps_the_sum_and_the_limit(spans, most, again):
     check(folded)
     assert folded.total[0] == tree.total[0]
     assert len(folded) <= max(most, 2)
-    assert len(folded) == len(tree) or len(folded) >= min(most, len(tree)) - 1 or most < 4
+    if "other" not in tree.names:
+        # The next frame may need room for itself and for an "other" below it.
+        assert len(folded) >= min(max(most, 2), len(tree)) - 1
     check(fold(folded, again))
     # What keeps its name keeps its total.
     kept = totals(tree)
@@ -345,6 +349,12 @@ def test_ten_thousand_generations_fit(name):
     assert tree.names[tree.name[-1]] == DEEPER
     # A chain runs from the first start to the first end: no time is lost below the deepest level.
     assert tree.total[0] == {"cost": 10_000, "wall": 19_998, "work": 19_998}[name]
+
+
+def test_one_value_below_ten_thousand_generations_keeps_its_path():
+    spans = [span._replace(value=int(at == 9_999)) for at, span in enumerate(chain(10_000, 7))]
+    tree = hierarchy(columns(spans), deepest=20_000)
+    assert (int(tree.depth.max()), int(tree.total[0])) == (10_000, 1)
 
 
 def test_ten_thousand_generations_of_one_agent_are_one_frame():

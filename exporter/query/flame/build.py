@@ -21,8 +21,6 @@ NOT_SET = "(not set)"
 # Levels beyond this cannot be read, and a browser draws each as a row. Pyroscope's own client
 # libraries cut a stack at 64 to 512 frames.
 DEEPEST = 512
-# Rows are left out of a graph by looking this far up from those that count; it is only for speed.
-_SOUGHT_GENERATIONS = 64
 
 
 def hierarchy(
@@ -42,7 +40,7 @@ def hierarchy(
     parent, missing, values = family.parent, family.missing, bounded(spans.value)
     if np.count_nonzero(values) < len(spans) // 4:
         # A selector left most spans out: those with nothing below them make no difference.
-        kept = with_ancestors(parent, values > 0, _SOUGHT_GENERATIONS)
+        kept = with_ancestors(parent, values > 0)
         place = np.cumsum(kept, dtype=np.int32) - np.int32(1)
         parent = np.where(parent < 0, parent, place[parent])[kept]
         label, missing, values = label[kept], missing[kept], values[kept]

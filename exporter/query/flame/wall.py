@@ -62,16 +62,16 @@ def wall(spans: FlameSpans, family: Lineage | None = None) -> Ints:
     ranks = len(line.passing)
     change = np.bincount(active.begin, minlength=ranks) - np.bincount(active.end, minlength=ranks)
     running = np.cumsum(change)
-    passing = np.where(running > 0, line.passing, 0)
-    share = passing // np.maximum(running, 1)
+    share = line.passing.copy()
+    several = np.flatnonzero(running > 1)
+    share[several], left = np.divmod(share[several], running[several])
+    # What passes while nothing runs is counted here and read by nobody: no stretch holds it.
     elapsed = np.concatenate(([0], np.cumsum(share)))
     own = np.zeros(len(spans), np.int64)
     np.add.at(own, active.row, elapsed[active.end] - elapsed[active.begin])
-    left = passing - share * running
-    rest = np.flatnonzero(left)
-    if len(rest):
+    if left.any():
         first = _first_roots(spans, family, line)
-        np.add.at(own, first[line.trace[rest]], left[rest])
+        np.add.at(own, first[line.trace[several]], left)
     return np.where(spans.value > 0, own, 0)
 
 
