@@ -6,6 +6,7 @@ python -m tests.bench.flame
 from __future__ import annotations
 
 import argparse
+import resource
 import time
 from collections.abc import Callable
 from typing import Any
@@ -107,6 +108,8 @@ def main() -> None:
     measured("hierarchy from columns, 1 span of 20 counts", lambda: hierarchy(few), chosen.repeats)
     print(f"{len(tree):,} frames")
     measured("fold to 16,384 and encode as levels", lambda: to_levels(fold(tree, 16_384)), 3)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"{peak:,.0f} MiB at most, the spans themselves among it")
 
 
 if __name__ == "__main__":

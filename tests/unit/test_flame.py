@@ -373,6 +373,15 @@ def test_a_circle_of_ten_thousand_is_cut_at_its_first():
     assert np.flatnonzero(found.parent < 0).tolist() == [76]
 
 
+def test_a_circle_of_ten_thousand_that_only_once_goes_back_in_time_is_cut():
+    spans = [
+        Span(1, i, i % 10_000 + 1, f"span.{i % 3}", 10_001 - i, 10_002) for i in range(1, 10_001)
+    ]
+    found = lineage(columns(spans))
+    assert np.flatnonzero(found.missing).tolist() == [9_999]
+    assert np.flatnonzero(found.parent < 0).tolist() == [9_999]
+
+
 def test_ten_thousand_spans_that_each_start_after_their_parent_are_sound():
     spans = [Span(1, i, i - 1, f"span.{i % 9}", 3 * i, 3 * i + 5) for i in range(1, 10_001)]
     tree = flame_graph(columns(spans), BY_NAME["wall"])
