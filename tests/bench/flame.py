@@ -6,6 +6,7 @@ python -m tests.bench.flame
 from __future__ import annotations
 
 import argparse
+import resource
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +17,7 @@ from exporter.query.flame.build import hierarchy
 from exporter.query.flame.encode.levels import to_levels
 from exporter.query.flame.fold import fold
 from exporter.query.flame.lineage import lineage
+from exporter.query.flame.profile_types import BY_NAME, flame_graph
 from exporter.query.flame.spans import FlameSpans
 from exporter.query.flame.wall import wall
 from exporter.query.flame.work import work
@@ -96,13 +98,18 @@ def main() -> None:
     tree = measured("hierarchy, lineage known", lambda: hierarchy(spans, family), chosen.repeats)
     measured("hierarchy from columns", lambda: hierarchy(spans), chosen.repeats)
 
-    def by_wall() -> Any:
-        family = lineage(spans)
-        return hierarchy(spans.valued(wall(spans, family)), family)
-
-    measured("wall time and hierarchy from columns", by_wall, chosen.repeats)
+    for name in ("wall", "work"):
+        measured(
+            f"{name} time and hierarchy from columns",
+            lambda kind=BY_NAME[name]: flame_graph(spans, kind),
+            chosen.repeats,
+        )
+    few = spans.valued(np.where(np.arange(len(spans)) % 20 == 0, spans.value, 0))
+    measured("hierarchy from columns, 1 span of 20 counts", lambda: hierarchy(few), chosen.repeats)
     print(f"{len(tree):,} frames")
     measured("fold to 16,384 and encode as levels", lambda: to_levels(fold(tree, 16_384)), 3)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"{peak:,.0f} MiB at most, the spans themselves among it")
 
 
 if __name__ == "__main__":

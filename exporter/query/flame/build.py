@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from exporter.query.flame.forest import with_ancestors
 from exporter.query.flame.lineage import Lineage, lineage
 from exporter.query.flame.merge import Labels, Ordered, merge, ordered
 from exporter.query.flame.spans import FlameSpans, Ints, Rows, bounded
@@ -36,10 +37,16 @@ def hierarchy(
     family = family or lineage(spans)
     labels = Labels.of(spans.frames, (MISSING_PARENT, DEEPER))
     label = labels.codes(spans.frames)[spans.frame]
-    parent, values = family.parent, bounded(spans.value)
-    if family.missing.any():
+    parent, missing, values = family.parent, family.missing, bounded(spans.value)
+    if np.count_nonzero(values) < len(spans) // 4:
+        # A selector left most spans out: those with nothing below them make no difference.
+        kept = with_ancestors(parent, values > 0)
+        place = np.cumsum(kept, dtype=np.int32) - np.int32(1)
+        parent = np.where(parent < 0, parent, place[parent])[kept]
+        label, missing, values = label[kept], missing[kept], values[kept]
+    if missing.any():
         # One more row, of no value, is the parent of all that miss theirs.
-        parent = np.append(np.where(family.missing, np.int32(len(spans)), parent), np.int32(-1))
+        parent = np.append(np.where(missing, np.int32(len(parent)), parent), np.int32(-1))
         label = np.append(label, np.int32(labels.code[MISSING_PARENT]))
         values = np.append(values, 0)
     merged = merge(parent.astype(np.int32), label, deepest=deepest, deeper=labels.code[DEEPER])

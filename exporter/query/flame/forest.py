@@ -10,6 +10,9 @@ import numpy as np
 
 from exporter.query.flame.spans import Bools, Ints, Rows
 
+# Generations that are gone up one by one; doubling the step takes over from there.
+_GENERATIONS = 64
+
 
 def path_sums(parent: Rows, weight: Rows) -> tuple[Rows, Rows]:
     """Sum up the weights on the way from each of n rows to its top, itself included.
@@ -31,6 +34,16 @@ def path_sums(parent: Rows, weight: Rows) -> tuple[Rows, Rows]:
         jump[active] = beyond
         active = active[beyond >= 0]
     return sums, jump
+
+
+def cyclic(parent: Rows, suspect: Bools) -> Rows:
+    """Find the rows of all cycles of n rows, each of which has a suspect among its rows."""
+    kept = with_ancestors(parent, suspect)
+    rows = np.flatnonzero(kept).astype(np.int32)
+    place = np.cumsum(kept, dtype=np.int32) - np.int32(1)
+    above = np.where(parent < 0, parent, place[parent])[rows]
+    _, caught = path_sums(above, np.zeros(len(rows), np.int32))
+    return rows[np.unique(caught[caught >= 0])]
 
 
 def cycle_labels(following: Rows, rank: Ints) -> Ints:
@@ -57,6 +70,23 @@ def climb(parent: Rows, onwards: Bools) -> Rows:
         reached[active] = beyond
         active = active[moved]
     return reached
+
+
+def with_ancestors(parent: Rows, marked: Bools) -> Bools:
+    """Tell which of n rows are marked or have a marked row below them.
+
+    For speed only: where looking far up does not end it, it says so of all rows.
+    """
+    found = marked.copy()
+    rows = np.flatnonzero(marked)
+    for _ in range(_GENERATIONS):
+        above = parent[rows]
+        rows = np.unique(above[above >= 0])
+        rows = rows[~found[rows]]
+        if not len(rows):
+            return found
+        found[rows] = True
+    return np.ones(len(parent), np.bool_)
 
 
 def under(parent: Rows, marked: Bools) -> Bools:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from exporter.query.flame.forest import cycle_labels, path_sums
+from exporter.query.flame.forest import cycle_labels, cyclic
 from exporter.query.flame.spans import Bools, FlameSpans, Ints, Rows, Uints
 
 # An odd number spreads traces over the keys; what it is does not matter.
@@ -29,9 +29,10 @@ def lineage(spans: FlameSpans) -> Lineage:
     """Find each span's parent, and cut circles at their first span by time."""
     parent = _parents(spans)
     missing = (parent < 0) & (spans.parent != 0)
-    _, caught = path_sums(parent, np.zeros(len(spans), np.int32))
-    if (caught >= 0).any():
-        cut = _cuts(spans, parent, np.unique(caught[caught >= 0]))
+    # Going round in a circle means not to start after one's parent at some point.
+    suspect = (parent >= 0) & (spans.start_ns <= spans.start_ns[parent])
+    if suspect.any() and len(circling := cyclic(parent, suspect)):
+        cut = _cuts(spans, parent, circling)
         parent[cut] = -1
         missing[cut] = True
     return Lineage(parent, missing)

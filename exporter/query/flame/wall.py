@@ -62,16 +62,16 @@ def wall(spans: FlameSpans, family: Lineage | None = None) -> Ints:
     ranks = len(line.passing)
     change = np.bincount(active.begin, minlength=ranks) - np.bincount(active.end, minlength=ranks)
     running = np.cumsum(change)
-    passing = np.where(running > 0, line.passing, 0)
-    share = passing // np.maximum(running, 1)
+    share = line.passing.copy()
+    several = np.flatnonzero(running > 1)
+    share[several], left = np.divmod(share[several], running[several])
+    # What passes while nothing runs is counted here and read by nobody: no stretch holds it.
     elapsed = np.concatenate(([0], np.cumsum(share)))
     own = np.zeros(len(spans), np.int64)
     np.add.at(own, active.row, elapsed[active.end] - elapsed[active.begin])
-    left = passing - share * running
-    rest = np.flatnonzero(left)
-    if len(rest):
+    if left.any():
         first = _first_roots(spans, family, line)
-        np.add.at(own, first[line.trace[rest]], left[rest])
+        np.add.at(own, first[line.trace[several]], left)
     return np.where(spans.value > 0, own, 0)
 
 
@@ -81,26 +81,51 @@ def _timeline(spans: FlameSpans) -> Timeline:
     first = np.full(len(traces), np.iinfo(np.int64).max)
     np.minimum.at(first, number, spans.start_ns)
     first = first[number]
-    since = np.concatenate((spans.start_ns - first, ends - first)).astype(np.uint64)
-    trace = np.concatenate((number, number)).astype(np.uint64)
-    order = _by_trace_and_time(trace, since)
-    trace, since = trace[order], since[order]
-    same = trace[1:] == trace[:-1]
+    trace = number.astype(np.uint64)
+    begun, ended = (spans.start_ns - first).astype(np.uint64), (ends - first).astype(np.uint64)
+    bits = int(ended.max()).bit_length()
+    if bits + len(traces).bit_length() > 64:
+        return _timeline_of_nonsense(trace, begun, ended)
+    # Trace and time in one number, which sorts ten times as fast as the two.
+    shift = np.uint64(bits)
+    begun, ended = trace << shift | begun, trace << shift | ended
+    moments = np.sort(np.concatenate((begun, ended)))
+    moments = moments[np.concatenate(([True], moments[1:] != moments[:-1]))]
+    at = moments >> shift
+    passing = np.where(at[1:] == at[:-1], moments[1:] - moments[:-1], np.uint64(0))
+    return Timeline(
+        _places(moments, begun),
+        _places(moments, ended),
+        np.append(passing.astype(np.int64), 0),
+        at.astype(np.int64),
+    )
+
+
+def _places(moments: Uints, wanted: Uints) -> Ints:
+    """Find numbers in a sorted list that holds them; in their order, because that is fast."""
+    order = np.argsort(wanted)
+    places = np.empty(len(wanted), np.int64)
+    places[order] = np.searchsorted(moments, wanted[order])
+    return places
+
+
+def _timeline_of_nonsense(trace: Uints, begun: Uints, ended: Uints) -> Timeline:
+    """Do the same for times so far apart that they do not fit into one number with the trace."""
+    traces, since = np.concatenate((trace, trace)), np.concatenate((begun, ended))
+    order = np.lexsort((since, traces))
+    traces, since = traces[order], since[order]
+    same = traces[1:] == traces[:-1]
     new = np.concatenate(([True], ~same | (since[1:] != since[:-1])))
     rank = np.empty(len(order), np.int64)
     rank[order] = np.cumsum(new) - 1
-    trace, since = trace[new].astype(np.int64), since[new]
-    passing = np.zeros(len(trace), np.int64)
-    passing[:-1] = np.where(trace[1:] == trace[:-1], since[1:] - since[:-1], 0)
-    return Timeline(rank[: len(spans)], rank[len(spans) :], passing, trace)
-
-
-def _by_trace_and_time(trace: Uints, since: Uints) -> Ints:
-    """Order by trace, then time: in one number where both fit, as they do but for nonsense."""
-    bits = int(since.max()).bit_length()
-    if bits + int(trace.max()).bit_length() <= 64:
-        return np.argsort(trace << np.uint64(bits) | since)
-    return np.lexsort((since, trace))
+    traces, since = traces[new], since[new]
+    passing = np.where(traces[1:] == traces[:-1], since[1:] - since[:-1], np.uint64(0))
+    return Timeline(
+        rank[: len(trace)],
+        rank[len(trace) :],
+        np.append(passing.astype(np.int64), 0),
+        traces.astype(np.int64),
+    )
 
 
 def _blocked(line: Timeline, parent: Rows) -> Stretches:

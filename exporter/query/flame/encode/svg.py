@@ -56,7 +56,7 @@ def _bars(tree: FlameTree, kind: ProfileType) -> Iterator[str]:
         tip = f"{name}: {amount(value, kind.unit)}, {value / total:.2%}"
         top = _TITLE + _BAR * int(tree.depth[index])
         room = int((width[index] - 6) / _CHAR)
-        shown = name if len(name) <= room else f"{name[: room - 1]}…" if room > 3 else ""
+        shown = _fitting(name, amount(value, kind.unit), room)
         text = (
             f'<text x="{begin[index] + 3:.2f}" y="{top + 12.5}" fill="#111">{escape(shown)}</text>'
             if shown
@@ -67,6 +67,16 @@ def _bars(tree: FlameTree, kind: ProfileType) -> Iterator[str]:
             f'width="{width[index]:.2f}" height="{_BAR - 1}" rx="1" fill="{_fill(name)}"/>'
             f"{text}</g>"
         )
+
+
+def _fitting(name: str, value: str, room: int) -> str:
+    """Give as much of name and value as fits into so many letters."""
+    both = f"{name} ({value})"
+    if len(both) <= room:
+        return both
+    if len(name) <= room:
+        return name
+    return f"{name[: room - 1]}…" if room > 3 else ""
 
 
 def amount(value: int, unit: str) -> str:
