@@ -220,7 +220,6 @@ def _fresh_requests() -> Iterator[bytes]:
 
 def _ingest(url: str, requests: Iterator[bytes], seconds: float) -> float:
     """Send for a time from many threads; return the spans a second that were taken."""
-
     lock = threading.Lock()
     end = time.perf_counter() + seconds
     taken = [0] * SENDERS
