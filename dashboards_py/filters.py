@@ -27,17 +27,26 @@ STATUS_CHOICE = Variable(
     PROMETHEUS,
 )  # fmt: skip
 STATUS_CHOSEN: dict[Label, promql.Match] = {catalog.STATUS: ("=~", "$status")}
-# Ours over the labels of profiles, and over the attributes that TraceQL knows.
+# Over the labels of profiles, and over the attributes that TraceQL knows. In backticks a backslash
+# of the escaped value stays one.
 PROFILE_SELECTOR = ", ".join(
-    f'{label.name}=~"${{{variable}:regex}}"' for label, variable in VARIABLES.items()
+    f"{label.name}=~`${{{variable}:regex}}`" for label, variable in VARIABLES.items()
 )
 TRACE_FILTER = " && ".join(
-    f'{attribute} =~ "${{{variable}:pipe}}"'
+    f"{attribute} =~ `${{{variable}:regex}}`"
     for attribute, variable in (
         ("resource.service.name", "service"),
-        ("span.gen_ai.provider.name", "provider"),
-        ("span.gen_ai.request.model", "model"),
+        ("span.observatory.provider", "provider"),
+        ("span.observatory.model", "model"),
+        ("span.observatory.operation", "operation"),
     )
+)
+
+
+# Whatever convention a call came in: our Tempo API names what was found out about a span.
+CALLS = 'span.observatory.usage_role = "own"'
+SHOWN = ", ".join(
+    f"span.observatory.{name}" for name in ("model", "tokens.total", "cost_usd", "outcome")
 )
 
 

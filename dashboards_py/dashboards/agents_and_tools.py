@@ -16,12 +16,14 @@ from dashboards_py.panels import (
     Unit,
     bars,
     chart,
+    fixed,
     node_graph,
     number,
+    override,
     ranking,
     table,
 )
-from dashboards_py.panels.style import ANY_WARNS, BLUE, ERROR_STEPS
+from dashboards_py.panels.style import ANY_WARNS, BAD, BLUE, ERROR_STEPS, GOOD
 from dashboards_py.promql import increase, legend, over, quantile, rate, share
 from dashboards_py.sql import read
 from exporter.metrics.catalog import (
@@ -119,7 +121,7 @@ def _agents(*, deep: bool) -> list[Panel]:
         *panels,
         bars(
             "Cost by agent", "US dollars in the range of the calls below each agent.",
-            SQL(read("agent_costs")),
+            SQL(read("agent_costs", *_OF_RUNS)),
             unit=Unit.DOLLARS, category="agent", horizontal=True, legend=False,
             colours={"cost": BLUE},
         ),
@@ -164,7 +166,7 @@ def _runs(*, deep: bool) -> list[Panel]:
         return [
             table(
                 "Runs", "The newest traces with an agent. Click an id to open it.",
-                TraceQL('{ span.gen_ai.operation.name = "invoke_agent" }', limit=50),
+                TraceQL('{ span.observatory.class = "agent" }', limit=50),
                 columns=(trace_column("traceID"),), width=24, height=9,
             ),
             steps,
@@ -175,6 +177,11 @@ def _runs(*, deep: bool) -> list[Panel]:
             "part of a ring is the share that failed; the second figure is the mean duration.",
             SQL(read("tool_nodes", *_OF_RUNS), ref_id="nodes"),
             SQL(read("tool_edges", *_OF_RUNS), ref_id="edges"),
+            overrides=(
+                *fixed({"arc__failed": BAD, "arc__ok": GOOD}),
+                override("mainstat", displayName="Times", unit=Unit.COUNT.value),
+                override("secondarystat", displayName="Mean", unit=Unit.MILLISECONDS.value),
+            ),
         ),
         table(
             "Dearest runs", "Runs of agents that cost most in the range.",

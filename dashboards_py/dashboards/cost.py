@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dashboards_py import uids
+from dashboards_py.dashboards._budgets import budgets
 from dashboards_py.dashboards._cost_quality import tokens, trust
-from dashboards_py.filters import PROFILE_SELECTOR, choices, releases
+from dashboards_py.filters import CALLS, PROFILE_SELECTOR, TRACE_FILTER, choices, releases
 from dashboards_py.links import (
     MODEL_POINT_TO_TRACES,
     POINT_TO_TRACES,
@@ -18,6 +19,7 @@ from dashboards_py.panels import (
     Profile,
     PromQL,
     Section,
+    TraceQL,
     Unit,
     Variable,
     bars,
@@ -25,6 +27,7 @@ from dashboards_py.panels import (
     flame_graph,
     node_graph,
     number,
+    override,
     ranking,
     table,
 )
@@ -70,6 +73,7 @@ def board(*, deep: bool) -> Board:
         refresh="1m",
         sections=(
             Section("", _sums(deep=deep)),
+            Section("Budgets", budgets()),
             Section("Over time", _over_time(deep=deep)),
             Section("Most expensive", _ranked(deep=deep)),
             Section("Where the money flows", _flow(deep=deep)),
@@ -127,7 +131,7 @@ def _over_time(*, deep: bool) -> list[Panel]:
             "US dollars of each hour, day, week or month, whole periods. From ClickHouse, which "
             "is the cost of record.",
             SQL(read("cost_by_period"), "time_series"),
-            unit=Unit.DOLLARS, stacked=True, bars=True, display_name="${__field.labels.Model}",
+            unit=Unit.DOLLARS, stacked=True, bars=True, display_name="${__field.labels.model}",
             links=(MODEL_POINT_TO_TRACES,), calcs=("sum", "max"),
         )  # fmt: skip
     else:
@@ -179,13 +183,13 @@ def _ranked(*, deep: bool) -> list[Panel]:
 
 
 def _core_users() -> Panel:
-    """Users are never a metric's label; the cost of the calls of one feature shows who they are."""
+    """Users are never a metric's label, so the spans are measured."""
+    per_user = "sum_over_time(span.observatory.cost_usd) by (span.observatory.user)"
     return chart(
-        "By feature over time",
-        "US dollars per hour by feature: the finest that metrics can say of who spends. Needs the "
-        f"metric label `{FEATURE.name}`.",
-        PromQL(f"{_HOUR_S} * {rate(COST, (FEATURE,))}", legend(FEATURE)),
-        unit=Unit.DOLLARS, width=8, stacked=True, links=(POINT_TO_TRACES,),
+        "By user", "US dollars of each interval, user by user.",
+        TraceQL(f"{{ {TRACE_FILTER} && {CALLS} }} | {per_user}", metrics=True),
+        unit=Unit.DOLLARS, width=8, stacked=True, bars=True, min_interval="5m", calcs=("sum",),
+        links=(POINT_TO_TRACES,),
     )  # fmt: skip
 
 
@@ -214,6 +218,10 @@ def _flow(*, deep: bool) -> list[Panel]:
             "Where money flows: the thicker an arrow, the more. Users beyond the ten dearest are "
             "one node.",
             SQL(read("flow_nodes"), ref_id="nodes"), SQL(read("flow_edges"), ref_id="edges"),
+            overrides=(
+                override("mainstat", displayName="Cost", unit=Unit.DOLLARS.value, decimals=3),
+                override("secondarystat", displayName="Share", unit=Unit.SHARE.value),
+            ),
         ),
         flame_graph(
             "Feature, service, model, user",
