@@ -59,6 +59,16 @@ class Counted:
             case Counting.SPANS:
                 return "toInt64(1)"
 
+    @property
+    def total_sql(self) -> str:
+        """The sum over rows, Int64, in which a span that was stored twice counts once.
+
+        A call that was sent again owns no usage; of other spans nothing but their ids tells.
+        """
+        if self.counting in {Counting.FAILURES, Counting.SPANS}:
+            return f"toInt64(uniqExactIf((TraceId, SpanId), {self.sql} != 0))"
+        return f"sum({self.sql})"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpansWanted:

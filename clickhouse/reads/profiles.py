@@ -60,18 +60,20 @@ def sums(session: Session, wanted: SumsWanted) -> pa.Table:
 
     Raise WrongQueryError when there are more groups than `rows_max`.
     """
-    return _asked(session, wanted, "profile_sums", [each.sql for each in wanted.counted])
+    values = [(each.sql, each.total_sql) for each in wanted.counted]
+    return _asked(session, wanted, "profile_sums", values)
 
 
 def minute_sums(session: Session, wanted: SumsWanted) -> pa.Table:
     """Return the same from the usage by minute; see `has_minutes`. The time is of whole minutes."""
-    values = [_minute_sum(each) for each in wanted.counted]
+    values = [(value, f"sum({value})") for value in map(_minute_sum, wanted.counted)]
     return _asked(session, wanted, "profile_minute_sums", values)
 
 
 def exemplars(session: Session, wanted: SumsWanted) -> dict[tuple[object, ...], SpanThatCounts]:
     """Return, by step and columns, the span that counts most by the first of `counted`."""
-    sql, parameters = _question(wanted, "profile_exemplars", [wanted.counted[0].sql])
+    value = wanted.counted[0].sql
+    sql, parameters = _question(wanted, "profile_exemplars", [(value, "")])
     found: dict[tuple[object, ...], SpanThatCounts] = {}
     for *group, (start_ms, trace_id, span_id), value in session.rows(sql, parameters):
         found[tuple(group)] = SpanThatCounts(start_ms, trace_id, span_id, value)
@@ -132,7 +134,9 @@ def stored_time(session: Session) -> tuple[int, int] | None:
     return (rows[0][0] * NANOSECONDS, rows[0][1] * NANOSECONDS) if rows else None
 
 
-def _asked(session: Session, wanted: SumsWanted, name: str, values: Sequence[str]) -> pa.Table:
+def _asked(
+    session: Session, wanted: SumsWanted, name: str, values: Sequence[tuple[str, str]]
+) -> pa.Table:
     table = session.table(*_question(wanted, name, values))
     if table.num_rows > wanted.rows_max:
         raise WrongQueryError(
@@ -142,14 +146,14 @@ def _asked(session: Session, wanted: SumsWanted, name: str, values: Sequence[str
 
 
 def _question(
-    wanted: SumsWanted, name: str, values: Sequence[str]
+    wanted: SumsWanted, name: str, values: Sequence[tuple[str, str]]
 ) -> tuple[str, dict[str, object]]:
     found = where(wanted.condition)
     marks = {
         "/* groups */": "".join(f"{_name(column)}, " for column in wanted.columns),
-        "/* sums */": ", ".join(f"sum({value}) AS Sum{n}" for n, value in enumerate(values)),
-        "/* any */": " OR ".join(f"{value} != 0" for value in values),
-        "/* value */": values[0],
+        "/* sums */": ", ".join(f"{total} AS Sum{n}" for n, (_, total) in enumerate(values)),
+        "/* any */": " OR ".join(f"{value} != 0" for value, _ in values),
+        "/* value */": values[0][0],
         "/* condition */": found.sql,
     }
     sql = named_sql(name)
