@@ -459,7 +459,9 @@ def test_grafana_finds_its_types_in_a_test_of_the_data_source(api: PyroscopeApi)
 
 def test_labels_are_those_that_spans_have(api: PyroscopeApi) -> None:
     names = api.ask("LabelNames", matchers=["{}"], **RANGE)["names"]
-    assert {"service_name", "model", "release", "agent", "tool", "trace_id", "span_id"} <= set(names)
+    assert {"service_name", "model", "release", "agent", "tool", "trace_id", "span_id"} <= set(
+        names
+    )
     assert not {"tenant", "feature"} & set(names)
     assert "__profile_type__" in names
     assert api.ask("LabelNames", start="1000", end="4000") == {}
@@ -486,7 +488,9 @@ def test_series_of_labels_are_what_drilldown_lists(api: PyroscopeApi) -> None:
     ids = [t["ID"] for t in api.ask("ProfileTypes")["profileTypes"]]
     assert [one["__profile_type__"] for one in labels] == ids
     every = api.ask("Series", **RANGE)["labelsSet"]
-    assert {"release", "model", "service_name"} <= {p["name"] for one in every for p in one["labels"]}
+    assert {"release", "model", "service_name"} <= {
+        p["name"] for one in every for p in one["labels"]
+    }
 
 
 def test_statistics_say_what_is_stored(api: PyroscopeApi) -> None:
@@ -614,9 +618,7 @@ def test_other_protocols_are_told_what_to_send(api: PyroscopeApi, form: str) -> 
         ("adhocprofiles.v1.AdHocProfileService", "List"),
     ],
 )
-def test_what_is_not_served_is_unimplemented(
-    api: PyroscopeApi, service: str, method: str
-) -> None:
+def test_what_is_not_served_is_unimplemented(api: PyroscopeApi, service: str, method: str) -> None:
     answer = api.post(method, b"{}", service=service)
     assert (answer.status, answer.json["code"]) == (501, "unimplemented")
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.support.clickhouse_http import ClickHouseServer
-from tests.support.otlp import NS, request
+from tests.support.otlp import request
 from tests.support.prometheus import wait_until
 from tests.support.pyroscope import COST, PyroscopeApi, grafana_paths, profile
 from tests.support.service import Service, recent_call, running_service, store_url
@@ -123,9 +123,10 @@ def test_the_generated_client_reads_refusals(client: Path, api: PyroscopeApi) ->
     wrong = run(client, api, "SelectSeries", **ASKED, step=0)
     assert wrong["code"] == "invalid_argument"
     assert "step" in wrong["message"]
-    assert run(client, api, "SelectMergeStacktraces", **ASKED, format="PROFILE_FORMAT_TREE")[
-        "code"
-    ] == "unimplemented"
+    assert (
+        run(client, api, "SelectMergeStacktraces", **ASKED, format="PROFILE_FORMAT_TREE")["code"]
+        == "unimplemented"
+    )
 
 
 # Clients that do not wait -------------------------------------------------------------------

@@ -29,9 +29,12 @@ def words_of(column: pa.ChunkedArray) -> Words:
     array = encoded.unify_dictionaries().combine_chunks()
     if isinstance(array, pa.ChunkedArray):  # of no rows
         return Words(np.zeros(0, np.int32), ())
-    words: list[str | None] = array.dictionary.to_pylist()
-    codes = array.indices.fill_null(len(words)).to_numpy().astype(np.int32)
-    return Words(codes, tuple(word or "" for word in [*words, None]))
+    words: list[str] = [word or "" for word in array.dictionary.to_pylist()]
+    if not array.null_count:
+        return Words(array.indices.to_numpy().astype(np.int32), tuple(words))
+    words = words if "" in words else [*words, ""]
+    codes = array.indices.fill_null(words.index("")).to_numpy().astype(np.int32)
+    return Words(codes, tuple(words))
 
 
 def combined(columns: Sequence[Words]) -> tuple[Codes, list[tuple[str, ...]]]:
