@@ -12,7 +12,7 @@ from clickhouse.reads.flame import Counted, Counting
 from clickhouse.reads.session import Session, named_sql
 from exporter.errors import WrongQueryError
 from exporter.spans.condition import AllOf, AnyOf, ColumnField, Compare, Condition, Not
-from exporter.spans.schema import NANOSECONDS, SPAN_COLUMNS
+from exporter.spans.schema import COST_COLUMNS, NANOSECONDS, SPAN_COLUMNS
 
 MINUTE_NS = 60 * NANOSECONDS
 # One step for all the time that the store knows.
@@ -27,6 +27,8 @@ _MINUTE_COLUMNS = frozenset(
 )
 # What is estimated is kept apart there.
 _ESTIMATED = frozenset({"TokensInput", "TokensOutput", "CostUsd"})
+# The parts of a cost are there without what was estimated.
+_NOT_WHOLE = frozenset(COST_COLUMNS.values())
 _TYPES = {column.name: column.clickhouse for column in SPAN_COLUMNS}
 
 
@@ -85,7 +87,8 @@ def has_minutes(wanted: SumsWanted) -> bool:
     columns = {*wanted.columns, *_columns(wanted.condition)}
     by_minute = wanted.step_ns is None or wanted.step_ns % MINUTE_NS == 0
     counted = all(each.counting in {Counting.USAGE, Counting.CALLS} for each in wanted.counted)
-    return by_minute and counted and columns <= _MINUTE_COLUMNS
+    whole = all(_NOT_WHOLE.isdisjoint(each.columns) for each in wanted.counted)
+    return by_minute and counted and whole and columns <= _MINUTE_COLUMNS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

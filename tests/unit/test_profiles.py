@@ -311,3 +311,14 @@ def test_messages_have_the_numbers_and_names_of_pyroscope() -> None:
         json_format.MessageToJson(new("types.v1.ProfileType", ID="x", sample_unit="y"))
     )
     assert names == {"ID": "x", "sampleUnit": "y"}
+
+
+def test_parts_of_a_cost_are_read_from_spans_because_minutes_lack_estimates() -> None:
+    wanted = SumsWanted(
+        start_ns=0,
+        end_ns=1,
+        condition=AllOf(),
+        counted=(Counted(Counting.USAGE, ("CostInputUsd",)),),
+        rows_max=1,
+    )
+    assert not has_minutes(wanted)
