@@ -55,9 +55,10 @@ format: $(VENV)/.lint
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.run
+bench: $(VENV)/.test
 	$(BIN)/python -m tests.bench.write_path
 	$(BIN)/python -m tests.bench.flame
+	$(BIN)/python -m tests.bench.flame_queries
 
 # The tested versions of everything, from a new environment with the newest that the bounds allow.
 constraints:

@@ -4,8 +4,8 @@
 
 The spans are those of one hour, ten to a trace, in the embedded engine. Each question goes over
 HTTP in protobuf, as Grafana sends it; beside it stands a bare scan of the columns that it reads.
-At the end spans are sent as fast as they are taken, without questions and with one after another,
-and the two rates are compared. The best of several runs is shown: compare ratios within a run.
+At the end spans are sent as fast as they are taken, without questions and beside flame graphs of
+all spans, and the rates are compared. The best of several runs is shown: compare ratios within a run.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,7 +26,7 @@ from clickhouse.migrate import Retention, migrate
 from exporter.api.pyroscope.messages import new
 from tests.bench.write_path import SPANS_PER_REQUEST, shop_request
 from tests.support.pyroscope import PROTO, PyroscopeApi, profile
-from tests.support.service import PROTOBUF, http, running_service
+from tests.support.service import PROTOBUF, Answer, http, running_service
 
 HOUR_NS = 3600 * 10**9
 RUNS = 5
@@ -170,27 +170,39 @@ def _best(ask: Callable[[], bytes]) -> tuple[float, int]:
 
 
 def _beside_ingest(api: PyroscopeApi, traces_url: str, seconds: float, start_ns: int) -> None:
-    """Print how many spans are taken a second, without questions and with one after another."""
+    """Print how many spans are taken a second, without questions and with flame graphs of all."""
     requests = _fresh_requests()
     _ingest(traces_url, requests, seconds / 4)
     alone = _ingest(traces_url, requests, seconds)
-    stop = threading.Event()
+    print(f"ingest alone {alone:,.0f} spans/s")
     body = _body(QUESTIONS[0], start_ns)
-    answered = 0
+    for pause_s in (10.0, 0.0):
+        with _asking(lambda: api.post("SelectMergeStacktraces", body, PROTO), pause_s) as answers:
+            beside = _ingest(traces_url, requests, seconds)
+        slower = 100 * (1 - beside / alone)
+        how_often = f"every {pause_s:.0f} s" if pause_s else "one after another"
+        print(f"ingest beside flame graphs {how_often}: {beside:,.0f} spans/s", end="")
+        print(f", {slower:.0f} % slower ({len(answers)} answered)")
+
+
+@contextmanager
+def _asking(ask: Callable[[], Answer], pause_s: float) -> Generator[list[Answer]]:
+    """Ask again and again until the block ends."""
+    stop = threading.Event()
+    answers: list[Answer] = []
 
     def keep_asking() -> None:
-        nonlocal answered
-        while not stop.is_set():
-            assert api.post("SelectMergeStacktraces", body, PROTO).status == 200
-            answered += 1
+        while not stop.wait(pause_s):
+            answers.append(ask())
+            assert answers[-1].status == 200, answers[-1]
 
     asking = threading.Thread(target=keep_asking)
     asking.start()
-    beside = _ingest(traces_url, requests, seconds)
-    stop.set()
-    asking.join()
-    print(f"ingest alone {alone:,.0f} spans/s; beside flame graphs {beside:,.0f} spans/s")
-    print(f"({100 * (1 - beside / alone):.0f} % slower, {answered} flame graphs answered)")
+    try:
+        yield answers
+    finally:
+        stop.set()
+        asking.join()
 
 
 def _fresh_requests() -> Iterator[bytes]:
