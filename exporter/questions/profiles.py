@@ -50,6 +50,10 @@ from exporter.questions.profile_sums import ProfileSums, counted_by, narrowed
 from exporter.spans.schema import NANOSECONDS
 
 _DAY_NS = 86_400 * NANOSECONDS
+# Look-ups fill a drop-down while a person waits: the last day of the time has to do.
+_LABELS_NS = _DAY_NS
+# Clocks of senders run ahead.
+_AHEAD_NS = 3600 * NANOSECONDS
 _TIMES = frozenset({Measure.WALL, Measure.WORK})
 # Grafana asks for a span's flame graph with half a minute around the span.
 _AROUND_SPAN_NS = 60 * NANOSECONDS
@@ -171,8 +175,9 @@ class ProfileQuestions:
         self, session: Session, columns: tuple[str, ...], selection: Selection, during: Time
     ) -> reads.LabelsWanted:
         condition, during = narrowed(session, selection, during)
+        last_ns = min(during.end_ns, self._clock() + _AHEAD_NS)
         return reads.LabelsWanted(
-            start_ns=during.start_ns,
+            start_ns=max(during.start_ns, last_ns - _LABELS_NS),
             end_ns=during.end_ns,
             condition=condition,
             columns=columns,

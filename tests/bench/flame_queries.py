@@ -5,7 +5,8 @@
 The spans are those of one hour, ten to a trace, in the embedded engine. Each question goes over
 HTTP in protobuf, as Grafana sends it; beside it stands a bare scan of the columns that it reads.
 At the end spans are sent as fast as they are taken, without questions and beside flame graphs of
-all spans, and the rates are compared. The best of several runs is shown: compare ratios within a run.
+all spans, and the rates are compared. The best of several runs is shown: compare ratios within a
+run.
 """
 
 from __future__ import annotations

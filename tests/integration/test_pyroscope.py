@@ -465,6 +465,8 @@ def test_labels_are_those_that_spans_have(api: PyroscopeApi) -> None:
     assert not {"tenant", "feature"} & set(names)
     assert "__profile_type__" in names
     assert api.ask("LabelNames", start="1000", end="4000") == {}
+    # Without a time: what there is.
+    assert api.ask("LabelNames")["names"] == names
 
 
 def test_values_are_those_that_matching_spans_have(api: PyroscopeApi) -> None:

@@ -110,11 +110,10 @@ class LabelProcedures:
 
     def analyze_query(self, asked: Any, cancellation: Cancellation) -> Any:
         """Say how many series and calls a query is about."""
-        kind, selector = split_query(asked.query)
+        _, selector = split_query(asked.query)
         selection = selection_of(selector)
         during = time_of(asked.start, asked.end)
         found = self._profiles.label_sets(["service_name"], selection, during, cancellation)
-        del kind
         return new(
             "querier.v1.AnalyzeQueryResponse",
             query_scopes=[new("querier.v1.QueryScope", component_type="store", component_count=1)],
