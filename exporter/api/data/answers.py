@@ -13,10 +13,10 @@ from pydantic import BaseModel, Field
 
 from exporter.api.asking import ask, status_of
 from exporter.api.data.asked import Asked, Paged
-from exporter.api.data.form import as_csv, as_json
 from exporter.cancellation import Cancellation
 from exporter.errors import ObservatoryError, RetryableError
 from exporter.query.asked import Found
+from exporter.query.form import as_csv, as_json
 from exporter.query.times import rfc3339
 from exporter.query.usage import Group
 
