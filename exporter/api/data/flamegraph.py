@@ -57,8 +57,8 @@ class FlameAsked(BaseModel):
     format: Form = Field(
         Form.JSON,
         description="json: frames depth first, exact integers. nested_set: the same frames as "
-        "a bare list for Grafana's Flame graph panel, cost in dollars; csv: the same as a table. folded, "
-        "speedscope, d3, pprof, svg: files for other tools.",
+        "a bare list for Grafana's Flame graph panel, cost in dollars; csv: the same as a "
+        "table. folded, speedscope, d3, pprof, svg: files for other tools.",
     )
 
     def within(self) -> TimeRange:
