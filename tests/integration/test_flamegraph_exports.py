@@ -1,4 +1,4 @@
-"""Flame graphs as files: over HTTP and from the command line, with the same totals in every form."""
+"""Flame graphs as files, over HTTP and from the command line: the same totals in every form."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 
 from exporter.query.flame.encode.pprof import Profile
 from exporter.query.flame_export import ENDINGS, Form, form_of
-from tests.support.otlp import NS, request
+from tests.support.otlp import NS, request, span
 from tests.support.service import (
     Answer,
     Service,
@@ -40,7 +40,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         {"gen_ai.usage.cache_read.input_tokens": 40}, number=2, parent=1, start_ns=start + NS // 4,
         duration_ns=NS // 2,
     )  # fmt: skip
-    tool = recent_call(
+    tool = span(
         {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": EVIL}, number=3, parent=1,
         start_ns=start, duration_ns=NS // 4,
     )  # fmt: skip
@@ -52,11 +52,10 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 def get(service: Service, path: str = "", **parameters: Any) -> Answer:
-    query = urlencode({name.rstrip("_"): value for name, value in parameters.items()})
-    return http(f"{service.endpoints.api}/api/flamegraph{path}?{query}")
+    return http(f"{service.endpoints.api}/api/flamegraph{path}?{urlencode(parameters)}")
 
 
-def total(form: Form, body: bytes) -> float:
+def total(form: Form, body: bytes) -> float:  # noqa: PLR0911 - one return for each form
     """Return what a file's own values add up to."""
     match form:
         case Form.JSON:
@@ -102,9 +101,9 @@ def test_frames_for_the_panel_are_a_bare_list_in_dollars(service: Service) -> No
 def test_one_trace_one_span_and_labels_for_levels(service: Service) -> None:
     one = get(service, type="calls", trace_id=FIRST).json
     assert one["total"] == 1
-    span = get(service, type="duration", trace_id=FIRST, span_id=f"{3:016x}").json
-    assert [row["label"] for row in span["rows"]][-1] == f"tool.{EVIL}"
-    assert span["total"] == NS // 4
+    below = get(service, type="duration", trace_id=FIRST, span_id=f"{3:016x}").json
+    assert [row["label"] for row in below["rows"]][-1] == f"tool.{EVIL}"
+    assert below["total"] == NS // 4
     by = get(service, by="model,token_type", format="folded").body.decode()
     assert "gpt-4o;cache_read 50000\n" in by
     few = get(service, max_nodes=2).json
