@@ -8,6 +8,7 @@ from functools import partial
 from fastapi import APIRouter
 
 from clickhouse.reads.session import ReadPool
+from exporter.api.data.flamegraph import flamegraph_router
 from exporter.api.data.lists import ListAnswers, lists_router
 from exporter.api.data.pictures import PictureAnswers, pictures_router
 from exporter.api.data.traces import TraceAnswers, traces_router
@@ -16,6 +17,7 @@ from exporter.api.explain import explain_router
 from exporter.api.pyroscope.router import pyroscope_router
 from exporter.query.explain import Explainer
 from exporter.questions.explain import ExplainQuestions
+from exporter.questions.kept import Kept
 from exporter.questions.lists import ListQuestions
 from exporter.questions.profiles import ProfileLimits, ProfileQuestions
 from exporter.questions.traces import TraceQuestions
@@ -25,20 +27,30 @@ from exporter.settings import Settings
 
 def routers(settings: Settings, reads: ReadPool, explainer: Explainer) -> Iterator[APIRouter]:
     """Yield the routes of every protocol. A new protocol is a line here."""
-    yield explain_router(ExplainQuestions(reads, explainer).explain)
-    yield _pyroscope(settings, reads)
-    yield from _data(reads)
-
-
-def _pyroscope(settings: Settings, reads: ReadPool) -> APIRouter:
-    limits = ProfileLimits(
-        spans_max=settings.flame_spans_max, minutes_days=settings.minutes_retention_days
+    profiles = ProfileQuestions(
+        reads,
+        ProfileLimits(
+            spans_max=settings.flame_spans_max, minutes_days=settings.minutes_retention_days
+        ),
     )
-    return pyroscope_router(ProfileQuestions(reads, limits), nodes_max=settings.flame_nodes_max)
+    yield explain_router(ExplainQuestions(reads, explainer).explain)
+    yield pyroscope_router(profiles, nodes_max=settings.flame_nodes_max)
+    yield flamegraph_router(profiles.flame_graph)
+    yield from _data(settings, reads)
 
 
-def _data(reads: ReadPool) -> Iterator[APIRouter]:
-    usage, lists, traces = UsageQuestions(reads), ListQuestions(reads), TraceQuestions(reads)
+def _data(settings: Settings, reads: ReadPool) -> Iterator[APIRouter]:
+    kept = Kept.of(
+        spans=settings.spans_retention_days,
+        content=settings.content_retention_days,
+        minutes=settings.minutes_retention_days,
+        hours=settings.hours_retention_days,
+    )
+    usage, lists, traces = (
+        UsageQuestions(reads, kept),
+        ListQuestions(reads, kept),
+        TraceQuestions(reads),
+    )
     yield usage_router(UsageAnswers(usage.summary, usage.models, usage.groups))
     yield lists_router(
         ListAnswers(lists.traces, lists.errors, lists.values, lists.dimensions, lists.prompts)

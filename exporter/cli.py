@@ -17,6 +17,7 @@ from exporter.demo.cli import demo_command
 from exporter.endpoints import Endpoints
 from exporter.errors import ConfigurationError
 from exporter.explain_cli import explain
+from exporter.flamegraph_cli import flamegraph
 from exporter.prices_cli import app as prices
 from exporter.settings import CONFIG_VARIABLE, PREFIX, Settings, load
 from exporter.tokens_cli import tokenizers
@@ -73,6 +74,7 @@ def serve(
 app.command("demo")(demo_command)
 app.command("explain")(explain)
 app.add_typer(dashboards, name="dashboards")
+app.command("flamegraph")(flamegraph)
 app.add_typer(prices, name="prices")
 app.add_typer(tokenizers, name="tokenizers")
 

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from contextlib import closing
 from decimal import Decimal
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import typer
 from pydantic import ValidationError
 from rich.console import Console
 from rich.text import Text
 
-from clickhouse.client import claim, connect, parse_address
-from clickhouse.reads.session import ReadLimits, Session
-from clickhouse.reads.traces import trace
+from clickhouse.reads.session import ReadPool
 from exporter.cancellation import Cancellation
-from exporter.errors import ConfigurationError, PermanentError, StoreUnavailableError
+from exporter.errors import ConfigurationError
 from exporter.genai.convention import load as load_conventions
 from exporter.genai.prices import PriceBook, load_overrides
 from exporter.query.explain import Explainer
 from exporter.query.explanation import Cost, Evidence, Line, SpanExplanation, TraceExplanation
+from exporter.questions.explain import ExplainQuestions
+from exporter.reach import NoAnswerError, NotStoredError, asked, get
 from exporter.settings import Settings, load
 
-_TIMEOUT_S = 30.0
-_ANSWER_MAX_BYTES = 256 * 1024 * 1024
+_OK, _NOT_FOUND = 200, 404
 _TRACE_ID_DIGITS = 32
 
 
@@ -48,7 +43,12 @@ def explain(
     if len(wanted) != _TRACE_ID_DIGITS or set(wanted) - set("0123456789abcdef"):
         raise ConfigurationError(f"{trace_id}: a trace id is 32 hex digits")
     settings = load(config)
-    found = _explanation(wanted, settings, api_url)
+    found = asked(
+        settings,
+        api_url,
+        lambda url: _asked(url, wanted),
+        lambda pool: _read(pool, wanted, settings),
+    )
     if as_json:
         typer.echo(found.model_dump_json(indent=2))
     else:
@@ -60,85 +60,25 @@ def explain(
 # Who knows ----------------------------------------------------------------------------------------
 
 
-def _explanation(trace_id: str, settings: Settings, api_url: str | None) -> TraceExplanation:
-    """Ask the service; where it does not answer, read the store."""
-    url = api_url or _api_url(settings)
-    try:
-        return _asked(url, trace_id)
-    except _NoAnswerError as error:
-        if api_url is not None:
-            raise ConfigurationError(f"{url} does not answer: {error}") from error
-        silent = f"No service answers at {url} ({error})"
-    try:
-        return _read(trace_id, settings)
-    except _UnknownTraceError as error:
-        raise ConfigurationError(f"{error}. {silent}, so the store was read.") from error
-    except (ConfigurationError, PermanentError, StoreUnavailableError) as error:
-        raise ConfigurationError(
-            f"{error}\n{silent}, and the store cannot be read either. The embedded engine belongs "
-            "to one process: ask the service that runs on it with --api-url URL (its API port), or "
-            "stop it."
-        ) from error
-
-
-def _api_url(settings: Settings) -> str:
-    everywhere = settings.host in {"0.0.0.0", "::", ""}  # noqa: S104 - asked, not bound
-    host = "localhost" if everywhere else settings.host
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.api_port}"
-
-
-class _NoAnswerError(Exception):
-    """Nobody answers there, or it is not our service."""
-
-
 def _asked(url: str, trace_id: str) -> TraceExplanation:
-    try:
-        status, body = _get(f"{url.rstrip('/')}/api/explain/{trace_id}")
-    except (OSError, HTTPException, ValueError) as error:
-        raise _NoAnswerError(getattr(error, "strerror", None) or str(error)) from error
-    try:
-        if status == 200:
-            return TraceExplanation.model_validate_json(body)
-        detail = json.loads(body)["detail"]
-    except (ValidationError, ValueError, KeyError, TypeError) as error:
-        raise _NoAnswerError("what answers is no LLM Observatory") from error
-    if status == 404 and trace_id not in detail:
-        raise _NoAnswerError("what answers is no LLM Observatory, or an older one")
-    raise ConfigurationError(f"{url}: {detail}")
+    reply = get(f"{url}/api/explain/{trace_id}")
+    if reply.status == _OK:
+        try:
+            return TraceExplanation.model_validate_json(reply.body)
+        except ValidationError as error:
+            raise NoAnswerError("what answers is no LLM Observatory") from error
+    if reply.status == _NOT_FOUND and trace_id not in reply.detail:
+        raise NoAnswerError("what answers is no LLM Observatory, or an older one")
+    raise ConfigurationError(f"{url}: {reply.detail}")
 
 
-def _get(url: str) -> tuple[int, bytes]:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ConfigurationError(f"{url}: write http(s)://host:port")
-    kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-    with closing(kind(parts.hostname, parts.port, timeout=_TIMEOUT_S)) as connection:
-        connection.request("GET", parts.path, headers={"Accept": "application/json"})
-        answer = connection.getresponse()
-        return answer.status, answer.read(_ANSWER_MAX_BYTES)
-
-
-def _read(trace_id: str, settings: Settings) -> TraceExplanation:
-    address = parse_address(settings.clickhouse_url, settings.password)
-    if address.path is not None and not Path(address.path).exists():
-        raise ConfigurationError(f"clickhouse_url: there is nothing at {address.path}")
+def _read(pool: ReadPool, trace_id: str, settings: Settings) -> TraceExplanation:
     overrides = load_overrides(settings.prices_file) if settings.prices_file else ()
     explainer = Explainer(load_conventions(), PriceBook(overrides), settings.cost_source)
-    claimed = claim(address)
-    try:
-        with closing(connect(address, timeout_s=_TIMEOUT_S)) as client:
-            session = Session(client, ReadLimits(), Cancellation())
-            table = trace(session, trace_id, explainer.content_keys)
-    finally:
-        if claimed is not None:
-            claimed.close()
-    if table is None:
-        raise _UnknownTraceError(f"{address!r}: no spans of trace {trace_id} are stored")
-    return explainer(table)
-
-
-class _UnknownTraceError(ConfigurationError):
-    """The store was read and has no such trace."""
+    found = ExplainQuestions(pool, explainer).explain(trace_id, Cancellation())
+    if found is None:
+        raise NotStoredError(f"no spans of trace {trace_id} are stored")
+    return found
 
 
 # What is shown ------------------------------------------------------------------------------------

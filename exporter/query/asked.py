@@ -46,6 +46,8 @@ class About:
 
     range: TimeRange
     condition: Condition = EVERY_SPAN
+    since_ns: int | None = None
+    """Start of the time that it is compared with; both are answered from one table."""
 
     def at(self, other: TimeRange) -> About:
         """Return the same question about another time."""
@@ -86,6 +88,7 @@ class Page:
 
 
 Row = TypeVar("Row")
+Other = TypeVar("Other")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,5 +101,19 @@ class Found(Generic[Row]):
     range: TimeRange
     next: Key | None = None
     """Behind which row the next page starts, None: this is the last."""
+    missing_before_ns: int | None = None
+    """Rows of the time before this are deleted; None: none of the time that was looked at."""
     more: Mapping[str, Sequence[BaseModel]] = field(default_factory=dict[str, Sequence[BaseModel]])
     """Further lists that belong to the rows, by their names."""
+
+    def with_rows(
+        self, rows: list[Other], more: Mapping[str, Sequence[BaseModel]] | None = None
+    ) -> Found[Other]:
+        """Return the same page with rows made of its rows."""
+        return Found(
+            rows, self.source, self.range, self.next, self.missing_before_ns, more or self.more
+        )
+
+    def about(self, range_: TimeRange) -> Found[Row]:
+        """Return the same page as the answer about a time."""
+        return replace(self, range=range_)

@@ -20,6 +20,7 @@ from exporter.query.lists import (
     trace_row,
 )
 from exporter.query.prompt_search import PromptRow, Search, prompt_row
+from exporter.questions.kept import Kept
 from exporter.spans.schema import CONTENT_TABLE
 
 _SPANS = Source.SPANS.value
@@ -29,8 +30,9 @@ Row = TypeVar("Row")
 class ListQuestions:
     """Answers with lists."""
 
-    def __init__(self, pool: ReadPool) -> None:
+    def __init__(self, pool: ReadPool, kept: Kept) -> None:
         self._pool = pool
+        self._kept = kept
 
     def traces(
         self, about: About, page: Page, order: str, cancellation: Cancellation
@@ -43,14 +45,14 @@ class ListQuestions:
             shown = trace_figures(session, asked, ids) if ids else {}
         rows = [trace_row(shown[trace_id]) for trace_id in ids if trace_id in shown]
         keys: list[Key] = [(row["OrderValue"], row["TraceId"]) for row in found]
-        return Found(rows, _SPANS, about.range, _next(keys, page))
+        return self._found(rows, _SPANS, about, keys, page)
 
     def errors(self, about: About, page: Page, cancellation: Cancellation) -> Found[ErrorRow]:
         """Return how calls ended badly, the most frequent first."""
         with self._pool.session(cancellation) as session:
             records, keys = errors(session, _asked(about, page))
         rows = [error_row(record) for record in records[: page.limit]]
-        return Found(rows, _SPANS, about.range, _next(keys, page))
+        return self._found(rows, _SPANS, about, keys, page)
 
     def values(
         self, about: About, page: Page, name: str, search: str, cancellation: Cancellation
@@ -62,7 +64,7 @@ class ListQuestions:
             records = values_of(session, _asked(about, page), column, search, after)
         rows = [ValueRow(value=each["Value"], spans=each["Spans"]) for each in records]
         keys: list[Key] = [(row.value,) for row in rows]
-        return Found(rows[: page.limit], _SPANS, about.range, _next(keys, page))
+        return self._found(rows[: page.limit], _SPANS, about, keys, page)
 
     def dimensions(self, within: TimeRange) -> Found[DimensionRow]:
         """Return every dimension there is."""
@@ -93,7 +95,13 @@ class ListQuestions:
             if key in shown
         ]
         keys: list[Key] = [(row["StartNs"], row["TraceId"], row["SpanId"]) for row in found]
-        return Found(rows, CONTENT_TABLE, about.range, _next(keys, page))
+        return self._found(rows, CONTENT_TABLE, about, keys, page)
+
+    def _found(
+        self, rows: list[Row], table: str, about: About, keys: list[Key], page: Page
+    ) -> Found[Row]:
+        missing = self._kept.missing_before(table, about.range)
+        return Found(rows, table, about.range, _next(keys, page), missing)
 
 
 def _asked(about: About, page: Page) -> ListAsked:

@@ -25,6 +25,7 @@ from exporter.query.usage import (
     compared,
     figures,
 )
+from exporter.questions.kept import Kept
 from exporter.spans.schema import NANOSECONDS
 
 # Models that calls were made of in a time; beyond it the sum of what they saved is not made.
@@ -38,17 +39,21 @@ _MINUTE_NS = 60 * NANOSECONDS
 class UsageQuestions:
     """Answers questions about usage."""
 
-    def __init__(self, pool: ReadPool) -> None:
+    def __init__(self, pool: ReadPool, kept: Kept) -> None:
         self._pool = pool
+        self._kept = kept
 
     def summary(self, about: About, tables: Tables, cancellation: Cancellation) -> Found[Summary]:
         """Return one row: the usage of a time, compared with the time before."""
-        asked, source = _placed(_asked(about, Grouping(()), Page(1)), tables)
+        asked = _asked(about, Grouping(()), Page(1))
+        asked, source = self._placed(asked, tables, about.range.before.start_ns)
         earlier = _range(asked).before
         before = replace(asked, start_ns=earlier.start_ns, end_ns=earlier.end_ns)
         with self._pool.session(cancellation) as session:
             now, then = (_summed(session, each, source) for each in (asked, before))
-        return Found([Summary(**compared(now, then))], source.value, _range(asked))
+        both = TimeRange(earlier.start_ns, asked.end_ns)
+        missing = self._kept.missing_before(source.value, both)
+        return Found([Summary(**compared(now, then))], source.value, _range(asked), None, missing)
 
     def models(
         self, about: About, page: Page, order: str, tables: Tables, cancellation: Cancellation
@@ -66,7 +71,7 @@ class UsageQuestions:
             )
             for record in found.rows
         ]
-        return Found(rows, found.source, found.range, found.next)
+        return found.with_rows(rows)
 
     def groups(
         self,
@@ -87,7 +92,7 @@ class UsageQuestions:
             )
             for record in found.rows
         ]
-        return Found(rows, found.source, found.range, found.next)
+        return found.with_rows(rows)
 
     def sankey(
         self,
@@ -101,7 +106,7 @@ class UsageQuestions:
         with self._pool.session(cancellation) as session:
             found = self._all(session, about, shape.by, tables)
         links, nodes = sankey(found.rows, by, shape.measure, shape.top)
-        return Found(links, found.source, found.range, more={"nodes": nodes})
+        return found.with_rows(links, {"nodes": nodes})
 
     def treemap(
         self, about: About, shape: Shape, tables: Tables, cancellation: Cancellation
@@ -111,7 +116,7 @@ class UsageQuestions:
         with self._pool.session(cancellation) as session:
             found = self._all(session, about, shape.by, tables)
         areas = treemap(found.rows, by, shape.measure, shape.top)
-        return Found(areas, found.source, found.range)
+        return found.with_rows(areas)
 
     def changes(
         self, about: About, by: tuple[str, ...], tables: Tables, cancellation: Cancellation
@@ -119,9 +124,11 @@ class UsageQuestions:
         """Return why the cost of each group changed since the time of the same length before."""
         with_model = tuple(dict.fromkeys((*by, "provider", "model")))
         with self._pool.session(cancellation) as session:
+            about = replace(about, since_ns=about.range.before.start_ns)
             now = self._all(session, about, with_model, tables)
             then = self._all(session, about.at(now.range.before), with_model, tables)
-        return Found(changes(now.rows, then.rows, _by_name(by)), now.source, now.range)
+        rows = changes(now.rows, then.rows, _by_name(by))
+        return then.with_rows(rows).about(now.range)
 
     def _all(
         self, session: Session, about: About, by: tuple[str, ...], tables: Tables
@@ -137,14 +144,45 @@ class UsageQuestions:
     def _page(
         self, session: Session, about: About, page: Page, grouping: Grouping, tables: Tables
     ) -> Found[Record]:
-        asked, source = _placed(_asked(about, grouping, page), tables)
+        asked, source = self._placed(_asked(about, grouping, page), tables, about.since_ns)
         records = usage(session, asked, source)
         more = len(records) > page.limit
         last = records[page.limit - 1] if more else None
         first = "TimeS" if grouping.step_s else "OrderValue"
         key = None if last is None else (last[first], *(last[name] for name in asked.by))
         rows: list[Record] = [*records[: page.limit]]
-        return Found(rows, source.value, _range(asked), key)
+        missing = self._kept.missing_before(source.value, _range(asked))
+        return Found(rows, source.value, _range(asked), key, missing)
+
+    def _placed(
+        self, asked: UsageAsked, tables: Tables, since_ns: int | None
+    ) -> tuple[UsageAsked, Source]:
+        """Return the table to read, and the question, its time widened if need be.
+
+        With `since_ns` the table is the one for all the time from there.
+        """
+        if tables is Tables.SPANS:
+            return asked, Source.SPANS
+        if tables is Tables.ROLLUP:
+            whole = _range(asked).widened(_MINUTE_NS)
+            asked = replace(asked, start_ns=whole.start_ns, end_ns=whole.end_ns)
+        source = source_for(asked)
+        if tables is Tables.ROLLUP and source is Source.SPANS:
+            raise WrongQueryError(
+                "the usage by minute cannot answer this: it has no user, session, endpoint or "
+                "other detail of single spans, and no step shorter than a minute; leave out "
+                "source=rollup"
+            )
+        if source is Source.MINUTES and tables is Tables.AUTO:
+            # Spans may be kept for longer.
+            start_ns = asked.start_ns if since_ns is None else since_ns
+            minutes, spans = (
+                self._kept.missing_before(each.value, TimeRange(start_ns, asked.end_ns))
+                for each in (Source.MINUTES, Source.SPANS)
+            )
+            if minutes is not None and (spans is None or spans < minutes):
+                source = Source.SPANS
+        return asked, source
 
 
 def _by_name(by: tuple[str, ...]) -> dict[str, str]:
@@ -172,22 +210,6 @@ def _asked(about: About, grouping: Grouping, page: Page) -> UsageAsked:
         limit=page.limit + 1,
         after=page.after,
     )
-
-
-def _placed(asked: UsageAsked, tables: Tables) -> tuple[UsageAsked, Source]:
-    """Return the table to read, and the question with its time widened where that was asked for."""
-    if tables is Tables.SPANS:
-        return asked, Source.SPANS
-    if tables is Tables.ROLLUP:
-        whole = TimeRange(asked.start_ns, asked.end_ns).widened(_MINUTE_NS)
-        asked = replace(asked, start_ns=whole.start_ns, end_ns=whole.end_ns)
-    source = source_for(asked)
-    if tables is Tables.ROLLUP and source is Source.SPANS:
-        raise WrongQueryError(
-            "the usage by minute cannot answer this: it has no user, session, endpoint or other "
-            "detail of single spans, and no step shorter than a minute; leave out source=rollup"
-        )
-    return asked, source
 
 
 def _range(asked: UsageAsked) -> TimeRange:

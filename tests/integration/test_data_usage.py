@@ -22,6 +22,7 @@ from exporter.metrics.exposition import WorkloadCollector
 from exporter.query.asked import About, Grouping, Page, Tables, TimeRange
 from exporter.query.dimensions import DIMENSIONS, selected
 from exporter.query.usage import Summary, Usage
+from exporter.questions.kept import Kept
 from exporter.questions.usage import UsageQuestions
 from exporter.spans.batch import SpanBatch
 from exporter.spans.rows import rows
@@ -56,7 +57,8 @@ class Scene:
         self.pool = ReadPool(
             lambda: connect(address), size=2, wait_max_s=30, limits=ReadLimits(time_max_s=60)
         )
-        self.usage = UsageQuestions(self.pool)
+        self.kept = Kept.of(spans=3650, content=3650, minutes=3650, hours=3650)
+        self.usage = UsageQuestions(self.pool, self.kept)
 
     def fill(self, batch: SpanBatch | None) -> None:
         for table in TABLES:
@@ -185,7 +187,9 @@ def assert_metrics_agree(batch: SpanBatch, row: Summary) -> None:
     assert row.requests_without_usage == total("llm_requests_without_usage_total")
     assert row.tokens_total == total("llm_tokens_total")
     for kind in TOKEN_KINDS:
-        assert getattr(row, f"tokens_{kind.name}") == total("llm_tokens_total", token_type=kind.name)
+        assert getattr(row, f"tokens_{kind.name}") == total(
+            "llm_tokens_total", token_type=kind.name
+        )
     nano = round(total("llm_cost_usd_total") * 1e9)
     assert int((row.cost_usd or Decimal(0)).scaleb(9)) == nano
     for part in COST_COLUMNS:
@@ -203,22 +207,23 @@ SUMS = ("requests", "errors", "tokens_total", "unpriced_requests", "estimated_co
     CALLS,
     st.lists(st.sampled_from(sorted(DIMENSIONS)), max_size=3, unique=True),
     st.sampled_from(["", "{model=~'gpt.*'}", '{status!="error"}', '{user_id="u1"}']),
-    st.sampled_from([0, 60, 3600]),
-    st.sampled_from(["cost", "requests", "errors", "tokens", "duration"]),
+    st.tuples(
+        st.sampled_from([0, 60, 3600]),
+        st.sampled_from(["cost", "requests", "errors", "tokens", "duration"]),
+    ),
     st.integers(1, 4),
 )
-def test_groups_page_by_page_add_up_to_the_summary(
+def test_groups_page_by_page_add_up_to_the_summary(  # noqa: PLR0917
     scene: Scene,
     made: list[dict[str, Any]],
     by: list[str],
     query: str,
-    step_s: int,
-    order: str,
+    steps_and_order: tuple[int, str],
     limit: int,
 ) -> None:
     scene.fill(priced(made))
     about = About(HOURS, selected(query.replace("'", '"')))
-    grouping = Grouping(tuple(by), step_s, order)
+    grouping = Grouping(tuple(by), *steps_and_order)
     whole = scene.usage.groups(about, Page(1000), grouping, Tables.AUTO, Cancellation())
     paged: list[Any] = []
     after = None
@@ -322,3 +327,28 @@ def test_what_the_usage_by_minute_does_not_have_is_not_guessed(
         scene.usage.groups(about, Page(1), Grouping(by), Tables.ROLLUP, Cancellation())
     found = scene.usage.groups(about, Page(1), Grouping(by), Tables.AUTO, Cancellation())
     assert found.source == "otel_traces"
+
+
+DAY_NS = 24 * HOUR_NS
+
+
+@pytest.mark.parametrize(
+    ("days_ago", "within", "source", "is_missing"),
+    [
+        pytest.param(1, MINUTES, "llm_usage_1m", False, id="kept by minute"),
+        pytest.param(20, MINUTES, "otel_traces", False, id="spans are kept for longer"),
+        pytest.param(40, MINUTES, "otel_traces", True, id="neither is kept"),
+        pytest.param(40, HOURS, "llm_usage_1h", False, id="whole hours are"),
+        pytest.param(500, HOURS, "llm_usage_1h", True, id="nothing is"),
+    ],
+)
+def test_what_is_deleted_is_said_to_be_missing(
+    scene: Scene, days_ago: int, within: TimeRange, source: str, is_missing: bool
+) -> None:
+    days = Kept.of(spans=30, content=7, minutes=14, hours=400).days
+    kept = Kept(days=days, clock=lambda: NOON_NS + days_ago * DAY_NS)
+    usage = UsageQuestions(scene.pool, kept)
+    found = usage.groups(About(within), Page(1), Grouping(("model",)), Tables.AUTO, Cancellation())
+    assert (found.source, found.missing_before_ns is not None) == (source, is_missing)
+    if is_missing:
+        assert found.missing_before_ns == kept.clock() - days[source] * DAY_NS

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.api.data.cursor import Cursor, decode, encode
-from exporter.api.data.form import as_csv, as_json
 from exporter.errors import WrongQueryError
 from exporter.query.asked import TimeRange
+from exporter.query.form import as_csv, as_json
 
 MONEY = st.decimals(-(10**9), 10**9, places=9, allow_nan=False)
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)

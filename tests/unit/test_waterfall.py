@@ -140,7 +140,11 @@ def test_a_chain_of_ten_thousand_generations_is_drawn() -> None:
 
 def test_usage_that_another_span_counts_is_not_shown_twice() -> None:
     counted = record("b", "a", 1, 1) | {"UsageRole": "own", "UsageSource": "reported", "Tokens": 5}
-    repeated = record("a", "", 0, 3) | {"UsageRole": "rollup", "UsageSource": "reported", "Tokens": 5}
+    repeated = record("a", "", 0, 3) | {
+        "UsageRole": "rollup",
+        "UsageSource": "reported",
+        "Tokens": 5,
+    }
     assert [row.tokens_total for row in waterfall([repeated, counted])] == [None, 5]
 
 

@@ -13,10 +13,10 @@ from pydantic import BaseModel, Field
 
 from exporter.api.asking import ask, status_of
 from exporter.api.data.asked import Asked, Paged
-from exporter.api.data.form import as_csv, as_json
 from exporter.cancellation import Cancellation
 from exporter.errors import ObservatoryError, RetryableError
 from exporter.query.asked import Found
+from exporter.query.form import as_csv, as_json
 from exporter.query.times import rfc3339
 from exporter.query.usage import Group
 
@@ -35,6 +35,10 @@ class Answer(BaseModel, Generic[Row]):
     from_: str = Field(alias="from", description="Start of the time that was looked at.")
     to: str = Field(description="End of that time, itself not in it.")
     source: str = Field(description="Table that was read.", examples=["llm_usage_1m"])
+    missing_before: str | None = Field(
+        description="Rows older than this are deleted, so the answer is about less than was asked "
+        "for (with a comparison: or is compared with less); null: nothing is missing."
+    )
     next: str | None = Field(description="`cursor` of the next page, null: this is the last.")
     rows: list[Row]
 
@@ -119,10 +123,12 @@ def _formed(request: Request, asked: Asked, row: type[BaseModel], found: Found[A
     if wants_csv(request, asked):
         return _csv(request, rows, row, found, following)
     start, end = rfc3339(found.range.start_ns), rfc3339(found.range.end_ns)
+    missing = found.missing_before_ns
     envelope: dict[str, Any] = {
         "from": start,
         "to": end,
         "source": found.source,
+        "missing_before": None if missing is None else rfc3339(missing),
         "next": following,
         "rows": rows,
     }
