@@ -93,11 +93,13 @@ def test_an_outage_pages_and_hides_what_follows_from_it_and_ends(
     def suppressed() -> bool:
         return any(
             a["status"]["state"] == "suppressed" and a["status"]["inhibitedBy"]
-            for a in running.alerts("LLMRateLimited")
+            for a in running.alerts("LLMErrorRateElevated")
         )
 
-    wait_until(suppressed, 60, lambda: str(running.alerts("LLMRateLimited")))
-    assert not _told(list(running.inbox.notes), "LLMRateLimited")
+    wait_until(suppressed, 60, lambda: str(running.alerts("LLMErrorRateElevated")))
+    assert not _told(list(running.inbox.notes), "LLMErrorRateElevated")
+    # The cause is told in the same message.
+    running.inbox.wait_for(lambda notes: _told(notes, "LLMProviderDown", "LLMRateLimited"))
     keys = {e["dedup_key"] for e in _events(running.inbox.notes, "trigger")}
 
     page.grow({_OK: 50, _LIMITED: 0})
@@ -235,6 +237,6 @@ def test_a_test_message_is_what_alertmanager_sends(
             (event,) = inbox.to("pagerduty")
             expected = pagerduty(found, texts, ROUTING_KEY, event["dedup_key"])
             # Alertmanager lists the labels as well, unasked.
-            for name in ("firing", "resolved", "num_firing", "num_resolved"):
-                event["payload"]["custom_details"].pop(name)
+            for extra in ("firing", "resolved", "num_firing", "num_resolved"):
+                event["payload"]["custom_details"].pop(extra)
             assert event == expected
