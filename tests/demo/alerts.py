@@ -173,16 +173,20 @@ def _printer() -> Callable[[Note], None]:
         at = f"{time.monotonic() - start:5.0f} s"
         if note.to == "slack":
             message = note.body["attachments"][0]
-            print(f"{at}  Slack {note.body['channel']:<18} {message['title']}", flush=True)
-            for line in message["text"].splitlines():
-                if line.startswith(":") or "$labels" in line:
-                    continue
-                if line and not line.startswith("<"):
-                    print(f"{'':>32}{line}", flush=True)
+            lines = [f"{at}  Slack {note.body['channel']:<18} {message['title']}"]
+            for part in message["text"].split("\n\n"):
+                head, description, *_ = part.splitlines()
+                state = "fires   " if head.startswith(":red_circle:") else "resolved"
+                name = head.split("*")[1]
+                lines.append(f"{'':>16}{state} {name}: {description}")
         elif note.to == "pagerduty":
             event = note.body
-            print(f"{at}  PagerDuty {event['event_action']:<14} {event['payload']['summary']}",
-                  flush=True)  # fmt: skip
+            lines = [f"{at}  PagerDuty {event['event_action']:<14} {event['payload']['summary']}"]
+        else:
+            return
+        # In one piece: notifications come from several threads.
+        sys.stdout.write("\n".join(lines) + "\n")
+        sys.stdout.flush()
 
     return show
 

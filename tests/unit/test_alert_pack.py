@@ -208,7 +208,7 @@ def test_an_expression_names_only_what_is_declared(expr: str) -> None:
     known_words = {
         "sum", "rate", "increase", "by", "and", "or", "unless", "on", "group_left", "time",
         "vector", "histogram_quantile", "avg_over_time", "sum_over_time", "max_over_time",
-        "last_over_time",
+        "last_over_time", "count_over_time",
         "delta", "deriv", "absent", "max", "min", "count", "avg", "stddev", "quantile", "abs",
         "label_replace", "group", "offset",
     }  # fmt: skip
