@@ -1,14 +1,12 @@
-"""The service's metrics about itself, as /metrics shows them, and those of others that are used.
+"""The service's metrics about itself as dashboards query them, and those of others that are used.
 
-`exporter/telemetry.py` and `exporter/app.py` make the instruments, under OpenTelemetry's names; the
-names here are what Prometheus sees. A test holds each against a running service.
+What there is stands in `exporter/metrics/own.py`; a test holds that against a running service.
 """
 
 from __future__ import annotations
 
+from exporter.metrics import own
 from exporter.metrics.catalog import OUTCOME, REASON, Label, Metric, MetricType
-
-_PREFIX = "llm_observatory"
 
 
 def _labels(*names: str) -> tuple[Label, ...]:
@@ -21,34 +19,31 @@ TRANSPORT, STAGE, TABLE, NAME, METRIC, VERSION = _labels(
 JOB, INSTANCE = _labels("job", "instance")
 ALERT_NAME, ALERT_STATE, PRIORITY = _labels("alertname", "alertstate", "priority")
 
-
-def _counter(name: str, help_text: str, *labels: Label) -> Metric:
-    return Metric(f"{_PREFIX}_{name}", MetricType.COUNTER, help_text, labels)
-
-
-def _histogram(name: str, help_text: str, *labels: Label) -> Metric:
-    return Metric(f"{_PREFIX}_{name}_seconds", MetricType.HISTOGRAM, help_text, labels)
+_LABELS = {
+    label.name: label for label in (TRANSPORT, STAGE, TABLE, NAME, METRIC, VERSION, OUTCOME, REASON)
+}
 
 
-def _gauge(name: str, help_text: str, *labels: Label) -> Metric:
-    return Metric(f"{_PREFIX}_{name}", MetricType.GAUGE, help_text, labels)
+def _of(metric: own.OwnMetric) -> Metric:
+    labels = tuple(_LABELS[name] for name in metric.labels)
+    return Metric(metric.name, metric.type, metric.help, labels)
 
 
-REQUESTS = _counter("requests", "OTLP requests by transport and outcome.", TRANSPORT, OUTCOME)
-RECEIVED_BYTES = _counter("received_bytes", "Bytes of OTLP requests.", TRANSPORT)
-SPANS = _counter("spans", "Spans by outcome, and why.", OUTCOME, REASON)
-ROWS = _counter("rows", "Rows by table and outcome.", TABLE, OUTCOME)
-OVERFLOW = _counter("overflow", "Values counted as __overflow__, by label or metric.", NAME)
-STEP_DURATION = _histogram("step_duration", "Time of the stages of a step.", STAGE)
-INSERT_DURATION = _histogram("insert_duration", "Time of an insert.", TABLE, OUTCOME)
-SCRAPE_DURATION = _histogram("scrape_duration", "Time to render /metrics.")
-QUEUE_REQUESTS = _gauge("queue_requests", "Requests that wait.")
-QUEUE_BYTES = _gauge("queue_size_bytes", "Bytes of requests that wait.")
-HELD_SPANS = _gauge("held_spans", "Spans whose traces are given time.")
-BUFFER_SPANS = _gauge("buffer_spans", "Spans that wait for ClickHouse.")
-BUFFER_BYTES = _gauge("buffer_size_bytes", "Bytes of rows that wait.")
-SERIES = _gauge("series", "Label sets of each metric of the workload.", METRIC)
-BUILD_INFO = _gauge("build_info", "1, with the version.", VERSION)
+REQUESTS = _of(own.OTLP_REQUESTS)
+RECEIVED_BYTES = _of(own.RECEIVED_BYTES)
+SPANS = _of(own.SPANS)
+ROWS = _of(own.ROWS)
+OVERFLOW = _of(own.OVERFLOW)
+STEP_DURATION = _of(own.STEP_DURATION)
+INSERT_DURATION = _of(own.INSERT_DURATION)
+SCRAPE_DURATION = _of(own.SCRAPE_DURATION)
+QUEUE_REQUESTS = _of(own.QUEUE_REQUESTS)
+QUEUE_BYTES = _of(own.QUEUE_BYTES)
+HELD_SPANS = _of(own.HELD_SPANS)
+BUFFER_SPANS = _of(own.BUFFER_SPANS)
+BUFFER_BYTES = _of(own.BUFFER_BYTES)
+SERIES = _of(own.SERIES)
+BUILD_INFO = _of(own.BUILD_INFO)
 
 OWN: tuple[Metric, ...] = (
     REQUESTS,

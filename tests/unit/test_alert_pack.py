@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import yaml
@@ -15,6 +17,7 @@ from dashboards_py.alert import Alert, Priority, Record
 from dashboards_py.expressions import ExpressionError, duration, labels_of, select, under
 from dashboards_py.foreign import FOREIGN
 from dashboards_py.formats import grafana
+from dashboards_py.formats.prometheus import links
 from dashboards_py.formats.routes import routes
 from dashboards_py.generate_rules import GENERATED, main, rules_files, write
 from dashboards_py.thresholds import Configuration, Site, ThresholdError, Thresholds, load
@@ -168,6 +171,24 @@ def _ends(alert: Alert) -> None:
         and any(at(q) > max(at(f.at) for f in case.fires) for q in case.quiet)
         for case in pack.stories()[alert.name]
     )
+
+
+@pytest.mark.parametrize("name", sorted(ALERTS))
+def test_the_links_of_an_alert_lead_to_dashboards_with_those_variables(name: str) -> None:
+    _, alert = ALERTS[name]
+    boards = {
+        board["uid"]: {each["name"] for each in board["templating"]["list"]}
+        for path in (GENERATED / "dashboards").glob("*.json")
+        if (board := json.loads(path.read_text(encoding="utf-8")))
+    }
+    values = dict.fromkeys(alert.keep, "x")
+    found = links(alert, Site(), values)
+    for kind in ("dashboard_url", "trace_url"):
+        if kind in found:
+            address = urlsplit(found[kind])
+            variables = {name.removeprefix("var-") for name in parse_qs(address.query)}
+            assert variables <= boards[address.path.removeprefix("/d/")]
+    assert ("trace_url" in found) == alert.traces
 
 
 def test_every_story_is_of_an_alert() -> None:
