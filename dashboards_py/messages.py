@@ -1,20 +1,25 @@
-"""Notifications of one alert as Alertmanager sends them, for a test of the last mile.
+"""Notifications as Alertmanager words them, without Alertmanager.
 
-Alertmanager renders `formats/messages.tmpl`; this renders the same words without it, so that a
-channel can be tried before anything fires. A test holds both against each other.
+It renders `formats/messages.tmpl`; this says the same, so that a channel can be tried before
+anything fires, and for Slack threads. A test holds both against each other.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dashboards_py.alert import Alert, Priority
 from dashboards_py.formats.prometheus import in_address, labels, links
 from dashboards_py.thresholds import Site
 
-_COLOURS = {Priority.P0: "danger", Priority.P1: "danger", Priority.P2: "warning"}
+_COLOURS: Mapping[str, str] = {
+    Priority.P0: "danger",
+    Priority.P1: "danger",
+    Priority.P2: "warning",
+}
+_QUIET = "#439FE0"
 _SHOWN = ("service_name", "provider", "model", "budget")
 
 
@@ -28,30 +33,48 @@ def fields(
     return found, texts
 
 
-def title(found: Mapping[str, str]) -> str:
-    """Return the headline."""
-    who = "".join(f" · {found[name]}" for name in _SHOWN if name in found)
-    return f"[{found['priority']} FIRING 1] {found['alertname']}{who}"
+def title(notification: Mapping[str, Any]) -> str:
+    """Return the headline of a notification, in the form of Alertmanager's webhook."""
+    common: Mapping[str, str] = notification["commonLabels"]
+    alerts: Sequence[Mapping[str, Any]] = notification["alerts"]
+    who = "".join(f" · {common[name]}" for name in _SHOWN if name in common)
+    priority = f"{common['priority']} " if "priority" in common else ""
+    firing = sum(alert["status"] == "firing" for alert in alerts)
+    state = f"FIRING {firing}" if notification["status"] == "firing" else "RESOLVED"
+    return f"[{priority}{state}] {common.get('alertname', f'{len(alerts)} alerts')}{who}"
+
+
+def attachment(notification: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what Slack shows of a notification."""
+    alerts: Sequence[Mapping[str, Any]] = notification["alerts"]
+    priority = alerts[0]["labels"].get("priority", "")
+    firing = notification["status"] == "firing"
+    return {
+        "title": title(notification),
+        "title_link": alerts[0]["annotations"].get("dashboard_url", ""),
+        "text": "\n\n".join(_slack_text(alert) for alert in alerts),
+        "fallback": title(notification),
+        "footer": "LLM Observatory",
+        "color": _COLOURS.get(priority, _QUIET) if firing else "good",
+        "mrkdwn_in": ["fallback", "pretext", "text"],
+    }
 
 
 def slack(found: Mapping[str, str], texts: Mapping[str, str], channel: str) -> dict[str, Any]:
     """Return the body for a Slack webhook."""
+    return {"channel": channel, "attachments": [attachment(webhook(found, texts, "", ()))]}
+
+
+def _slack_text(alert: Mapping[str, Any]) -> str:
+    found, texts = alert["labels"], alert["annotations"]
     wanted = (("dashboard_url", "Dashboard"), ("trace_url", "Traces"), ("runbook_url", "Runbook"))
     shown = " · ".join(f"<{texts[name]}|{word}>" for name, word in wanted if name in texts)
-    text = (
-        f":red_circle: *{found['alertname']}* ({found['priority']}): {texts['summary']}\n"
-        f"{texts['description']}\n{shown}"
+    sign = ":red_circle:" if alert["status"] == "firing" else ":white_check_mark:"
+    priority = f" ({found['priority']})" if "priority" in found else ""
+    return (
+        f"{sign} *{found['alertname']}*{priority}: {texts.get('summary', '')}\n"
+        f"{texts.get('description', '')}\n{shown}"
     )
-    attachment = {
-        "title": title(found),
-        "title_link": texts["dashboard_url"],
-        "text": text,
-        "fallback": title(found),
-        "footer": "LLM Observatory",
-        "color": _COLOURS.get(Priority(found["priority"]), "#439FE0"),
-        "mrkdwn_in": ["fallback", "pretext", "text"],
-    }
-    return {"channel": channel, "attachments": [attachment]}
 
 
 def pagerduty(
@@ -69,7 +92,7 @@ def pagerduty(
             {"href": texts["runbook_url"], "text": "Runbook"},
         ],
         "payload": {
-            "summary": title(found),
+            "summary": title(webhook(found, texts, "", ())),
             "source": "LLM Observatory",
             "severity": found["severity"],
             "class": found["topic"],

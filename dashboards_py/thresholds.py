@@ -164,6 +164,9 @@ class Site:
     slack_update_message: bool = _because(
         False, "Alertmanager 0.32 with a bot token: one message that changes, not two."
     )
+    slack_threads_url: str = _because(
+        "", "Of `llm-observatory alerts threads`, which answers in threads; empty: no threads."
+    )
     webhook_url: str = _because("", "Gets every alert of P0 to P3 as JSON; empty: nobody does.")
     dead_mans_switch_url: str = _because(
         "", "Is called while alerting works; its owner alarms when the calls stop."

@@ -1,4 +1,4 @@
-"""The command line of alerts: `llm-observatory alerts test --to slack|pagerduty|webhook`."""
+"""The command line of alerts: `llm-observatory alerts test | threads`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 import typer
+import uvicorn
 
 from dashboards_py import messages, pack
 from dashboards_py.alert import Priority
 from dashboards_py.formats.routes import GROUP_BY
 from dashboards_py.thresholds import Configuration, ThresholdError, load
 from exporter.errors import ConfigurationError
+from exporter.listen import bind
+from exporter.slack_threads import SLACK_URL, SlackApi, Threads, threads_app
 
 app = typer.Typer(help="Try where alerts go.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -82,14 +85,39 @@ def try_out(  # noqa: PLR0913, PLR0917 - one parameter for each option
         raise typer.Exit(1)
 
 
+@app.command()
+def threads(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 9099,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    token_file: Annotated[
+        Path | None, typer.Option(help="File with the bot token, instead of SLACK_BOT_TOKEN.")
+    ] = None,
+    state: Annotated[
+        Path | None, typer.Option(help="File that remembers open threads across restarts.")
+    ] = None,
+    slack_url: Annotated[str, typer.Option(help="Slack's Web API.")] = SLACK_URL,
+) -> None:
+    """Take Alertmanager's webhook and tell Slack, one thread for each incident."""
+    token = _text(token_file) if token_file else os.environ.get("SLACK_BOT_TOKEN", "").strip()
+    if not token:
+        raise ConfigurationError("set SLACK_BOT_TOKEN or give --token-file")
+    relay = threads_app(Threads(SlackApi(token, slack_url), state))
+    with bind(host, port, "--port") as listening:
+        listening.listen()
+        typer.echo(f"listening on http://{host}:{listening.getsockname()[1]}")
+        server = uvicorn.Server(uvicorn.Config(relay, log_level="warning"))
+        server.run(sockets=[listening])
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{file.name} cannot be read") from error
+
+
 def _secret(to: To, file: Path | None) -> str:
-    if file is not None:
-        try:
-            found = file.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"--secret-file: {file.name} cannot be read") from error
-    else:
-        found = os.environ.get(VARIABLES[to], "").strip()
+    found = _text(file) if file is not None else os.environ.get(VARIABLES[to], "").strip()
     if not found:
         raise ConfigurationError(f"{to}: set {VARIABLES[to]} or give --secret-file")
     if to is not To.PAGERDUTY and not found.startswith(("http://", "https://")):

@@ -33,7 +33,7 @@ class Scene:
         return self.alertmanager.get("/api/v2/alerts", filter=f'alertname="{name}"')
 
 
-def alertmanager_config(directory: Path, inbox: Inbox, group_wait: str = "1s") -> Path:
+def alertmanager_config(directory: Path, inbox: Inbox, **of_site: str) -> Path:
     """Write the pack's configuration, with secrets of the stand-ins and without patience."""
     secrets = directory / "secrets"
     secrets.mkdir()
@@ -43,11 +43,12 @@ def alertmanager_config(directory: Path, inbox: Inbox, group_wait: str = "1s") -
         secrets_dir=str(secrets),
         webhook_url=inbox.address("webhook"),
         dead_mans_switch_url=inbox.address("switch"),
+        **of_site,
     )
     content = config(site)
     content["global"]["pagerduty_url"] = inbox.address("pagerduty")
     for route in (content["route"], *content["route"]["routes"]):
-        route["group_wait"] = group_wait
+        route["group_wait"] = "1s"
         route["group_interval"] = "1s"
     path = directory / "alertmanager.yml"
     path.write_text(yaml.safe_dump(content))

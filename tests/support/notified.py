@@ -27,6 +27,7 @@ class Note:
 
     to: str
     body: Any
+    path: str = ""
 
     @property
     def text(self) -> str:
@@ -46,6 +47,7 @@ class Inbox:
             "pagerduty": (202, b'{"status":"success","dedup_key":"k"}'),
             "webhook": (200, b"{}"),
             "switch": (200, b"OK"),
+            "slack-api": (200, b'{"ok": true, "channel": "C1", "ts": "1.5"}'),
         }
     )
 
@@ -74,7 +76,7 @@ def receivers() -> Iterator[Inbox]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             name = self.path.strip("/").split("/")[0]
-            note = Note(name, json.loads(body))
+            note = Note(name, json.loads(body), self.path)
             inbox.notes.append(note)
             inbox.on_note(note)
             status, answer = inbox.answers[name]
