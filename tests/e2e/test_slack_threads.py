@@ -117,7 +117,7 @@ def test_a_restart_a_refusal_and_a_deleted_message_lose_nothing(tmp_path: Path) 
     with receivers() as inbox:
         good = inbox.answers["slack-api"]
         with relay(inbox, state) as url:
-            to = f"{url}?channel=%23x"
+            to = f"{url}/?channel=%23x"
             assert http(to, _notification()).status == 200
             inbox.answers["slack-api"] = (200, b'{"ok": false, "error": "ratelimited"}')
             assert http(to, _notification()).status == 503, "Alertmanager tries again"
@@ -129,7 +129,7 @@ def test_a_restart_a_refusal_and_a_deleted_message_lose_nothing(tmp_path: Path) 
             inbox.answers["slack-api"] = good
         inbox.notes.clear()
         with relay(inbox, state) as url:
-            to = f"{url}?channel=%23x"
+            to = f"{url}/?channel=%23x"
             assert http(to, _notification()).status == 200
             assert [method for method, _ in _calls(inbox)] == ["chat.update", "chat.postMessage"]
             inbox.notes.clear()
@@ -144,7 +144,7 @@ def test_a_restart_a_refusal_and_a_deleted_message_lose_nothing(tmp_path: Path) 
     "body",
     [b"", b"[]", b"{}", b'{"version": "4", "alerts": []}', _notification().replace(b'"4"', b'"3"')],
 )
-def test_what_is_no_notification_is_refused(tmp_path: Path, body: bytes) -> None:
+def test_what_is_no_notification_is_refused(body: bytes) -> None:
     from fastapi.testclient import TestClient  # noqa: PLC0415
 
     from exporter.slack_threads import SlackApi, Threads, threads_app  # noqa: PLC0415
