@@ -99,7 +99,7 @@ def main() -> int:
 def run(directory: Path) -> int:
     """Run all steps with files below a directory."""
     missing: list[str] = []
-    with _stage(directory) as (mischief, scene):
+    with stage(directory) as (mischief, scene):
         scene.inbox.on_note = _printer()
         print("Two demo services are open; waiting for a minute of normal traffic.", flush=True)
         scene.prometheus.wait_for("llm:cost_usd:per_hour:past_count >= 2", timeout_s=STEP_MAX_S)
@@ -114,11 +114,15 @@ def run(directory: Path) -> int:
 
 
 @contextmanager
-def _stage(directory: Path) -> Iterator[tuple[Mischief, Scene]]:
+def stage(directory: Path) -> Iterator[tuple[Mischief, Scene]]:
     """Open the shop, the observatory and the alerting."""
     options = ["--seed", "7", "--pause-s", "0.2", "--calm"]
+    budgets = directory / "budgets.yml"
+    budgets.write_text("budgets: [{name: shop, period: month, amount_usd: 1000}]\n")
     with (
-        running_service(directory / "service") as service,
+        running_service(
+            directory / "service", budgets_file=budgets, budgets_refresh_s=1
+        ) as service,
         ProviderServer(seed=7, latency_scale=0.05) as provider,
         working(
             [SERVICES[name] for name in SHOP],

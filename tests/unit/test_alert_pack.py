@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -336,6 +337,76 @@ def test_a_story_that_is_wrong_fails(tmp_path: Path) -> None:
 
     with pytest.raises(AssertionError, match="FAILED"):
         run("promtool", "test", "rules", str(path))
+
+
+RECORD_TESTS = """
+rule_files: [{rules}/records-anomaly.yml, {rules}/records-slo.yml]
+evaluation_interval: {interval}
+group_eval_order: [llm-usual, llm-slo-availability, llm-slo-latency, llm-slo-ttft]
+tests:
+  - interval: {interval}
+    input_series: {series}
+    promql_expr_test: {expected}
+"""
+
+
+def _records(tmp_path: Path, interval: str, series: dict[str, str], **expected: Any) -> None:
+    path = tmp_path / "records.yml"
+    tests = [
+        {
+            "expr": expr,
+            "eval_time": expected["at"],
+            "exp_samples": [{"labels": "{}", "value": value}],
+        }
+        for expr, value in expected["values"].items()
+    ]
+    inputs = [{"series": name, "values": values} for name, values in series.items()]
+    path.write_text(
+        RECORD_TESTS.format(
+            rules=GENERATED / "prometheus",
+            interval=interval,
+            series=json.dumps(inputs),
+            expected=json.dumps(tests),
+        )
+    )
+    run("promtool", "test", "rules", str(path))
+
+
+def test_what_is_usual_is_taken_from_the_same_hour_of_four_weeks(tmp_path: Path) -> None:
+    """Weeks of 10, 20, 30 and 40 USD an hour; then 99 now, which is in none of the numbers."""
+    rate = 'llm:cost_usd:per_hour{service_name="checkout"}'
+    usual = "sum(llm:cost_usd:per_hour:past_"
+    _records(
+        tmp_path,
+        "1h",
+        {rate: "10+0x167 20+0x167 30+0x167 40+0x167 99+0x9"},
+        at="675h",
+        values={
+            f"{usual}median)": 25,
+            f"{usual}avg)": 25,
+            f"{usual}stddev)": 11.180339887498949,
+            f"{usual}mad)": 10,
+            f"{usual}count)": 4,
+        },
+    )
+
+
+def test_a_long_window_is_weighted_by_traffic(tmp_path: Path) -> None:
+    """An hour of 100 good calls a minute, one of 10 bad ones: 1 in 11 is bad, not half."""
+    labels = 'service_name="s",provider="p",model="m"'
+    _records(
+        tmp_path,
+        "1m",
+        {
+            f'llm_requests_total{{{labels},status="ok",outcome="ok"}}': "0+100x60 6000+0x120",
+            f'llm_requests_total{{{labels},status="error",outcome="timeout"}}': (
+                "0+0x60 10+10x59 600+0x60"
+            ),
+        },
+        at="130m",
+        # 600 of 6600: round, because the first minutes of a rate have no whole window.
+        values={"round(sum(llm:availability_bad:ratio_rate6h), 0.001)": 0.091},
+    )
 
 
 _ALERTMANAGER = str(GENERATED / "alertmanager/alertmanager.yml")
