@@ -416,6 +416,18 @@ def test_amtool_accepts_the_configuration_and_its_templates() -> None:
     assert "1 templates" in run("amtool", "check-config", _ALERTMANAGER)
 
 
+def test_amtool_accepts_every_receiver_that_a_site_can_have(tmp_path: Path) -> None:
+    site = Site(
+        webhook_url="http://hook:1",
+        dead_mans_switch_url="http://switch:1",
+        slack_threads_url="http://threads:9099",
+    )
+    write(rules_files(Configuration(site=site)), tmp_path)
+    assert "6 receivers" in run(
+        "amtool", "check-config", str(tmp_path / "alertmanager/alertmanager.yml")
+    )
+
+
 @pytest.mark.parametrize(
     ("labels", "receivers"),
     [
