@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 BROWSER := tests/browser/node_modules
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help run demo generate dashboards pictures test coverage lint format bench constraints clean
+.PHONY: help run demo alerts-demo generate dashboards pictures test coverage lint format bench constraints clean
 
 help:
 	@echo "make run      start the service with the embedded engine in ./data"
 	@echo "make demo     send it the traffic of a small LLM application"
-	@echo "make generate dashboards, rules and routes, from dashboards_py/"
 	@echo "make dashboards GRAFANA_URL=... GRAFANA_TOKEN=...   into your Grafana"
+	@echo "make alerts-demo   break it on purpose, and see which alerts arrive"
+	@echo "make generate dashboards, alert rules and routes, from dashboards_py/"
 	@echo "make test     run every test"
 	@echo "make lint     formatter, linter, types, import rules"
 	@echo "make bench    one million spans through the whole path"
@@ -25,10 +26,15 @@ demo: $(VENV)/.demo
 # What is committed below dashboards_py/generated; a test compares it.
 generate: $(VENV)/.run
 	$(BIN)/python -m dashboards_py.generate
+	$(BIN)/python -m dashboards_py.generate_rules
 
 # Into the Grafana at GRAFANA_URL with GRAFANA_TOKEN; OPTIONS for more, see docs/push.md.
 dashboards: $(VENV)/.run
 	$(BIN)/llm-observatory dashboards push $(OPTIONS)
+
+# The demo application breaks on purpose; a real Prometheus and Alertmanager tell local stand-ins.
+alerts-demo: $(VENV)/.test
+	$(BIN)/python -m tests.demo.alerts
 
 # The picture in the README, from a running service, and those of docs/flame-graphs.md, from
 # Grafana's panel.

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from dashboards_py import uids
+
 
 class Priority(StrEnum):
     """How loud an alert is."""
@@ -35,12 +37,11 @@ SEVERITY: Mapping[Priority, str] = {
 class Dashboard(StrEnum):
     """The dashboards that alerts lead to, by uid."""
 
-    OVERVIEW = "llmobs-overview"
-    LATENCY = "llmobs-latency"
-    COST = "llmobs-cost"
-    ERRORS = "llmobs-errors-and-limits"
-    TRACES = "llmobs-traces"
-    HEALTH = "llmobs-exporter-health"
+    LATENCY = uids.LATENCY
+    COST = uids.COST
+    ERRORS = uids.ERRORS_AND_LIMITS
+    TRACES = uids.TRACES
+    HEALTH = uids.EXPORTER_HEALTH
 
 
 # The label that tells our alerts, rules and policies from others'.

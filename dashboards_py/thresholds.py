@@ -156,20 +156,23 @@ class Site:
         "Links to runbooks: base, slash, the alert's name in lower case, `.md`.",
     )
     job: str = _because("llm-observatory", "The scrape job of the service in Prometheus.")
-    slack_channel: str = _because("#llm-alerts", "P0 to P2.")
-    slack_quiet_channel: str = _because("#llm-alerts-quiet", "P3.")
+    slack_channel: str = _because("#llm-alerts", "Where P0 to P2 are told.")
+    slack_quiet_channel: str = _because("#llm-alerts-quiet", "Where P3 is told.")
     secrets_dir: str = _because(
         "/etc/alertmanager/secrets", "Holds `slack_api_url` and `pagerduty_routing_key`."
     )
     slack_update_message: bool = _because(
         False, "Alertmanager 0.32 with a bot token: one message that changes, not two."
     )
+    slack_threads_url: str = _because(
+        "", "Of `llm-observatory alerts threads`, which answers in threads; empty: no threads."
+    )
     webhook_url: str = _because("", "Gets every alert of P0 to P3 as JSON; empty: nobody does.")
     dead_mans_switch_url: str = _because(
         "", "Is called while alerting works; its owner alarms when the calls stop."
     )
     work_hours: str = _because("08:00-18:00", "When a P1 pages, Monday to Friday.")
-    time_zone: str = _because("UTC", "Of the work hours.")
+    time_zone: str = _because("UTC", "The time zone of the work hours.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ import typer
 
 from dashboards_py.push.cli import app as dashboards
 from exporter import __version__
+from exporter.alerts_cli import app as alerts
 from exporter.demo.cli import demo_command
 from exporter.endpoints import Endpoints
 from exporter.errors import ConfigurationError
@@ -75,6 +76,7 @@ app.command("demo")(demo_command)
 app.command("explain")(explain)
 app.add_typer(dashboards, name="dashboards")
 app.command("flamegraph")(flamegraph)
+app.add_typer(alerts, name="alerts")
 app.add_typer(prices, name="prices")
 app.add_typer(tokenizers, name="tokenizers")
 

@@ -103,6 +103,11 @@ CASES: dict[str, tuple[Case, ...]] = {
         ),
         Case(title="5 % fail", series=_fails(19, 1, 180), quiet=("140m", "239m")),
         Case(
+            title="a service that is new has no month to judge by",
+            series={calls(): counter((8, 28)), calls("server_error"): counter((2, 28))},
+            quiet=("20m", "27m"),
+        ),
+        Case(
             title="40 calls fail, all that there were",
             series={calls("server_error"): counter((1, 40), (0, 60))},
             quiet=("20m", "40m", "44m", "60m"),
@@ -110,12 +115,12 @@ CASES: dict[str, tuple[Case, ...]] = {
     ),
     "LLMErrorBudgetBurnSlow": (
         Case(
-            title="5 % fail for eight hours",
-            series=_fails(19, 1, 480, healthy=120),
-            quiet=("120m", "140m", "1100m"),
+            title="5 % fail for ten hours",
+            series=_fails(19, 1, 600, healthy=300),
+            quiet=("300m", "700m", "1100m"),
             fires=(
                 Fire(
-                    at="600m",
+                    at="890m",
                     labels=CALLER,
                     description="5% of the calls of checkout to openai fail; "
                     "1% is allowed over 30 days.",
@@ -124,8 +129,8 @@ CASES: dict[str, tuple[Case, ...]] = {
         ),
         Case(
             title="0.8 % fail",
-            series=_fails(124, 1, 480, healthy=120),
-            quiet=("300m", "600m"),
+            series=_fails(124, 1, 600, healthy=300),
+            quiet=("600m", "890m"),
         ),
     ),
     "LLMRateLimited": (

@@ -52,21 +52,21 @@ def _fast(metric: Metric, bound: str, text: str) -> tuple[Case, ...]:
 def _gradual(metric: Metric, bound: str, text: str) -> tuple[Case, ...]:
     return (
         Case(
-            title="a fifth exceeds the bound for eight hours",
-            series=_slow(metric, bound, 0.2, 120, 480),
-            quiet=("120m", "140m", "1100m"),
+            title="a quarter exceeds the bound for ten hours",
+            series=_slow(metric, bound, 0.25, 300, 600),
+            quiet=("300m", "700m", "1100m"),
             fires=(
                 Fire(
-                    at="600m",
+                    at="890m",
                     labels=MODEL,
-                    description=f"20% of the calls of {_WHO} {text}; 5% may over 30 days.",
+                    description=f"25% of the calls of {_WHO} {text}; 5% may over 30 days.",
                 ),
             ),
         ),
         Case(
             title="4 % do",
-            series=_slow(metric, bound, 0.04, 120, 480),
-            quiet=("300m", "600m"),
+            series=_slow(metric, bound, 0.04, 300, 600),
+            quiet=("600m", "890m"),
         ),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import resources
 from typing import Any
+from urllib.parse import quote
 
 from dashboards_py.formats import routes as r
 from dashboards_py.formats.text import HEADER, document
@@ -88,8 +89,8 @@ def _receivers(site: Site) -> list[dict[str, Any]]:
     receivers: list[dict[str, Any]] = [
         {"name": r.NOBODY},
         {"name": r.PAGERDUTY, "pagerduty_configs": [_pagerduty(site)]},
-        {"name": r.SLACK, "slack_configs": [_slack(site, site.slack_channel)]},
-        {"name": r.QUIET, "slack_configs": [_slack(site, site.slack_quiet_channel)]},
+        {"name": r.SLACK, **_chat(site, site.slack_channel)},
+        {"name": r.QUIET, **_chat(site, site.slack_quiet_channel)},
     ]
     hooks = ((r.WEBHOOK, site.webhook_url), (r.DEAD_MANS_SWITCH, site.dead_mans_switch_url))
     receivers += [
@@ -98,6 +99,14 @@ def _receivers(site: Site) -> list[dict[str, Any]]:
         if url
     ]
     return receivers
+
+
+def _chat(site: Site, channel: str) -> dict[str, Any]:
+    """Return Slack by its webhook, or by the relay that knows threads."""
+    if site.slack_threads_url:
+        url = f"{site.slack_threads_url}?channel={quote(channel)}"
+        return {"webhook_configs": [{"url": url, "send_resolved": True}]}
+    return {"slack_configs": [_slack(site, channel)]}
 
 
 def _slack(site: Site, channel: str) -> dict[str, Any]:

@@ -20,8 +20,8 @@ from dashboards_py.thresholds import Configuration, Site
 
 FOLDER = "LLM Observatory"
 PROMETHEUS = "llmobs-prometheus"
-SLACK_VARIABLE = "LLM_OBSERVATORY_SLACK_API_URL"
-PAGERDUTY_VARIABLE = "LLM_OBSERVATORY_PAGERDUTY_ROUTING_KEY"
+SLACK_VARIABLE = "SLACK_API_URL"
+PAGERDUTY_VARIABLE = "PAGERDUTY_ROUTING_KEY"
 _UID_CHARS_MAX = 40
 _NOTE = (
     f"Needs Grafana 12 or newer, and in its environment {SLACK_VARIABLE}\nand {PAGERDUTY_VARIABLE}."

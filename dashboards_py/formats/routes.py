@@ -87,9 +87,9 @@ INHIBITIONS: tuple[Inhibition, ...] = (
         target=(("alertname", "=~", "LLMExporterNoTraffic|LLMIngestLag"),),
     ),
     Inhibition(
-        why="A page about a provider says it all; P3 keeps its own quiet channel.",
+        why="A page about a provider says it all, but for its cause; P3 has its quiet channel.",
         source=(("priority", "=", "P0"), ("service_name", "!=", "")),
-        target=(("priority", "=~", "P1|P2"),),
+        target=(("priority", "=~", "P1|P2"), ("alertname", "!~", "LLMRateLimited|LLMRetryStorm")),
         equal=("service_name", "provider"),
     ),
     Inhibition(

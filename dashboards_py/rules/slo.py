@@ -78,8 +78,17 @@ class Slo:
         return (
             f"({self.ratio_record(short_s)} > {limit}"
             f"\n  and {self.ratio_record(long_s)} > {limit}"
-            f"\n  and {self.volume(long_s)} >= {requests_min})"
+            f"\n  and {self.volume(long_s)} >= {requests_min}"
+            f"\n  and {self._known_for(long_s)} >= {long_s // 2})"
         )
+
+    def _known_for(self, window_s: int) -> str:
+        """Return for how long, in seconds, there was anything to record in a window.
+
+        With less than half of it known, one bad hour of a new service would be a bad month.
+        """
+        window = duration(window_s)
+        return f"count_over_time({self.valid_record}[{window}]) * {self.record_interval_s}"
 
 
 def slos(t: Thresholds) -> tuple[Slo, ...]:

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from exporter.demo.anthropic_api import anthropic_router
 from exporter.demo.openai_api import openai_router
-from exporter.demo.stand_in import Ledger, StandIn
+from exporter.demo.stand_in import Ledger, Mischief, StandIn
 
 _START_TIMEOUT_S = 10
 
@@ -49,6 +49,11 @@ class ProviderServer:
     def ledger(self) -> Ledger:
         """What was answered so far."""
         return self._stand_in.ledger
+
+    @property
+    def mischief(self) -> Mischief:
+        """What goes wrong for everybody; change it while the server runs."""
+        return self._stand_in.mischief
 
     def __enter__(self) -> Self:
         """Start to answer."""

@@ -42,6 +42,7 @@ class Run:
     rounds: int | None = None
     duration_s: float | None = None
     pause_s: float = 0.0  # The mean; each pause is drawn.
+    calm: bool = False  # Whether visits meet no scripted faults.
 
 
 def run_service(service: Service, run: Run, stopped: threading.Event) -> None:
@@ -51,7 +52,8 @@ def run_service(service: Service, run: Run, stopped: threading.Event) -> None:
     provider = start_tracing(service, run.otlp_endpoint)
     try:
         serve = app.start(provider, run.provider_url)
-        for visit in _paced(visits(service.name, service.features, service.faults, run.seed), run):
+        faults = () if run.calm else service.faults
+        for visit in _paced(visits(service.name, service.features, faults, run.seed), run):
             if stopped.is_set():
                 break
             with during(visit):
@@ -71,6 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--duration-s", type=float)
     parser.add_argument("--pause-s", type=float, default=0.0)
+    parser.add_argument("--calm", action="store_true")
     options = vars(parser.parse_args(arguments))
     service = SERVICES[options.pop("name")]
     stopped = threading.Event()

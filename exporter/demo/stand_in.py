@@ -15,7 +15,7 @@ from exporter.demo.answers import (
     count_tokens,
     scripted_usage,
 )
-from exporter.demo.faults import Refusal, refusal, scripted_fault
+from exporter.demo.faults import Fault, Refusal, refusal, scripted_fault
 
 CACHE_TOKENS_MIN = 1024  # Both providers ignore shorter prefixes.
 CACHE_PREFIXES_MAX = 256
@@ -37,6 +37,16 @@ class Ledger:
         self.output_tokens[model] += usage.output
 
 
+@dataclass(slots=True, kw_only=True)
+class Mischief:
+    """What goes wrong for everybody until it is taken back. A request's own fault comes first."""
+
+    fault: Fault | None = None
+    slowness: float = 1.0  # Multiplies the time of every answer.
+    verbosity: int = 1  # Multiplies the tokens that are billed.
+    renamed: str | None = None  # The model that answers say they come from.
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """One answered request: the answer, its bill and an id of its own."""
@@ -53,6 +63,7 @@ class StandIn:
     def __init__(self, *, seed: int, latency_scale: float) -> None:
         """Start with empty caches and an empty ledger; a scale of 0 answers at once."""
         self.ledger = Ledger()
+        self.mischief = Mischief()
         self._seed = seed
         self._latency_scale = latency_scale
         self._prefixes: OrderedDict[tuple[str, str], None] = OrderedDict()
@@ -65,17 +76,17 @@ class StandIn:
         refused = self.refuse(prompt.model, headers)
         if refused is not None:
             return refused
-        answer = compose(prompt, seed=self._seed, fault=scripted_fault(headers))
+        answer = compose(prompt, seed=self._seed, fault=self._fault(headers))
         read, write = self._cache(prompt)
         usage = scripted_usage(headers) or Usage(
-            input=count_tokens(prompt.text),
-            output=answer.output_tokens,
+            input=count_tokens(prompt.text) * self.mischief.verbosity,
+            output=answer.output_tokens * self.mischief.verbosity,
             cache_read=read,
             cache_write=write if writes_billed else 0,
             reasoning=answer.reasoning_tokens,
         )
         await self.wait(answer.first_token_s)
-        dated = self._bill(prompt.model, usage)
+        dated = self._bill(prompt.model, usage, self.mischief.renamed)
         return Reply(serial=self._serial(), model=dated, answer=answer, usage=usage)
 
     async def reply_without_text(self, model: str, usage: Usage) -> str:
@@ -88,7 +99,7 @@ class StandIn:
         if model not in MODELS:
             refused = Refusal(status=404, fault=None, model=model)
         else:
-            refused = refusal(scripted_fault(headers), model)
+            refused = refusal(self._fault(headers), model)
         if refused is not None:
             self.ledger.refused[model if model in MODELS else "unknown"] += 1
         return refused
@@ -96,10 +107,13 @@ class StandIn:
     async def wait(self, seconds: float) -> None:
         """Take as long as the model would, scaled."""
         if self._latency_scale > 0:
-            await asyncio.sleep(seconds * self._latency_scale)
+            await asyncio.sleep(seconds * self._latency_scale * self.mischief.slowness)
 
-    def _bill(self, model: str, usage: Usage) -> str:
-        dated = MODELS[model].dated
+    def _fault(self, headers: Mapping[str, str]) -> Fault | None:
+        return scripted_fault(headers) or self.mischief.fault
+
+    def _bill(self, model: str, usage: Usage, renamed: str | None = None) -> str:
+        dated = renamed or MODELS[model].dated
         self.ledger.bill(dated, usage)
         return dated
 

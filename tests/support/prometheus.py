@@ -13,7 +13,7 @@ from shutil import which
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
-from urllib.request import ProxyHandler, build_opener
+from urllib.request import ProxyHandler, Request, build_opener
 
 import yaml
 
@@ -86,6 +86,17 @@ class Server:
         except HTTPError as error:
             with error:
                 raise ServerError(f"{url}: {error.code} {error.read().decode()}") from error
+
+    def post(self, path: str, body: Any) -> None:
+        """Send JSON to one path of the server's API."""
+        data = json.dumps(body).encode()
+        request = Request(f"{self.url}{path}", data, {"Content-Type": "application/json"})
+        try:
+            with _http.open(request, timeout=10):
+                pass
+        except HTTPError as error:
+            with error:
+                raise ServerError(f"{path}: {error.code} {error.read().decode()}") from error
 
     def reload(self) -> None:
         """Make the server read its configuration again, as an operator's SIGHUP does."""

@@ -23,6 +23,12 @@ budgets:
     scope: {environment: [production, staging], service_name: checkout}
 """
 
+TWICE = """
+budgets:
+  - {name: a, period: day, amount_usd: 1}
+  - {name: a, period: day, amount_usd: 2}
+"""
+
 
 def load(tmp_path: Path, text: str, *, spans_days: int = 31, hours_days: int = 400):
     path = tmp_path / "budgets.yml"
@@ -53,9 +59,7 @@ def test_a_file_says_names_scopes_periods_and_amounts(tmp_path: Path) -> None:
         ("budget: []", "budget"),
         ("budgets: [", "cannot be read"),
         (
-            "budgets:\n"
-            "  - {name: a, period: day, amount_usd: 1}\n"
-            "  - {name: a, period: day, amount_usd: 2}",
+            TWICE,
             "two budgets of a day",
         ),
     ],

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.metrics.catalog import METRICS
+from exporter.metrics.catalog import BUDGET_METRICS, METRICS
 from exporter.settings import PREFIX, Settings
 
 _README = Path(__file__).parents[2] / "README.md"
@@ -19,7 +19,7 @@ def _metrics() -> str:
     lines += [
         f"| `{metric.sample_name}` ({metric.type}) "
         f"| {', '.join(f'`{label.name}`' for label in metric.labels)} | {metric.help} |"
-        for metric in METRICS
+        for metric in (*METRICS, *BUDGET_METRICS)
     ]
     return "\n".join(lines)
 
