@@ -26,6 +26,8 @@ _UID_CHARS_MAX = 40
 _NOTE = (
     f"Needs Grafana 12 or newer, and in its environment {SLACK_VARIABLE}\nand {PAGERDUTY_VARIABLE}."
 )
+# An organisation has one list of mute timings, so ours has a name that nobody else takes.
+_OFF_HOURS = f"llm-observatory-{r.OFF_HOURS}"
 
 
 def files(configuration: Configuration) -> dict[str, str]:
@@ -176,7 +178,7 @@ def _branch(route: r.Route) -> dict[str, Any]:
         "group_wait": route.group_wait,
         "group_interval": route.group_interval,
         "repeat_interval": route.repeat_interval,
-        **({"mute_time_intervals": [r.OFF_HOURS]} if route.work_hours_only else {}),
+        **({"mute_time_intervals": [_OFF_HOURS]} if route.work_hours_only else {}),
         **({"continue": True} if route.goes_on else {}),
     }
 
@@ -194,7 +196,7 @@ def _off_hours(site: Site) -> dict[str, Any]:
     place = {"location": site.time_zone}
     return {
         "orgId": 1,
-        "name": r.OFF_HOURS,
+        "name": _OFF_HOURS,
         "time_intervals": [
             {"weekdays": ["saturday", "sunday"], **place},
             {

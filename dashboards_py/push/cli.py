@@ -18,7 +18,14 @@ from dashboards_py.push import desired
 from dashboards_py.push.boards import folders_and_dashboards
 from dashboards_py.push.export import Form, export
 from dashboards_py.push.grafana import Grafana
-from dashboards_py.push.kinds import ContactPoints, DataSources, Policy, RuleGroups, Templates
+from dashboards_py.push.kinds import (
+    ContactPoints,
+    DataSources,
+    MuteTimings,
+    Policy,
+    RuleGroups,
+    Templates,
+)
 from dashboards_py.push.plan import Action, Change, Kind, failures, plan
 from exporter.errors import ConfigurationError
 
@@ -163,6 +170,7 @@ def _alerting(grafana: Grafana, source: Path | None, uids: dict[str, str]) -> li
     return [
         Templates(grafana, wanted.templates),
         ContactPoints(grafana, wanted.contact_points),
+        MuteTimings(grafana, wanted.mute_timings),
         RuleGroups(grafana, desired.FOLDER_UID, desired.with_sources(wanted.groups, uids)),
         Policy(grafana, wanted.policy),
     ]

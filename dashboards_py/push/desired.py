@@ -13,6 +13,7 @@ import yaml
 
 from dashboards_py import datasources as sources
 from dashboards_py.push.grafana import Json
+from dashboards_py.push.kinds import OUR_ALERTS
 from exporter.errors import ConfigurationError
 
 FOLDER_UID = "llm-observatory"
@@ -30,6 +31,7 @@ class Alerting:
     groups: list[Json] = field(default_factory=list[Json])
     contact_points: list[Json] = field(default_factory=list[Json])
     templates: list[Json] = field(default_factory=list[Json])
+    mute_timings: list[Json] = field(default_factory=list[Json])
     policy: Json | None = None
 
 
@@ -50,7 +52,7 @@ def dashboards(root: Traversable, *, core: bool) -> dict[str, Json]:
 
 
 def alerting(root: Traversable, environ: Mapping[str, str]) -> Alerting:
-    """Return rules, contact points, templates and the policy.
+    """Return rules, contact points, templates, mute timings and the policy.
 
     Grafana puts the environment's values into a file itself, but not into what comes over its API,
     so it is done here. A contact point whose secrets are not set is left out; rules go out anyway.
@@ -66,6 +68,7 @@ def alerting(root: Traversable, environ: Mapping[str, str]) -> Alerting:
         content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
         found.groups.extend(content.get("groups", ()))
         found.templates.extend(content.get("templates", ()))
+        found.mute_timings.extend(content.get("muteTimes", ()))
         found.contact_points.extend(
             point
             for each in content.get("contactPoints", ())
@@ -76,6 +79,7 @@ def alerting(root: Traversable, environ: Mapping[str, str]) -> Alerting:
         [_unescaped(group) for group in found.groups],
         found.contact_points,
         [_unescaped(template) for template in found.templates],
+        found.mute_timings,
         _branch(policies, {point["name"] for point in found.contact_points}),
     )
 
@@ -90,7 +94,7 @@ def _branch(policies: list[Json], receivers: set[str]) -> Json | None:
         return None
     root = {key: value for key, value in policies[0].items() if key != "orgId"}
     routes = [_unescaped(r) for r in root.get("routes", ()) if r.get("receiver") in receivers]
-    return root | {"object_matchers": [["product", "=", FOLDER_UID]], "routes": routes}
+    return root | {"object_matchers": [OUR_ALERTS], "routes": routes}
 
 
 def _with_secrets(point: Json, environ: Mapping[str, str]) -> Json:

@@ -15,8 +15,13 @@ from dashboards_py.push.plan import Present
 
 UID_PREFIX = "llmobs-"
 NAME_PREFIX = "llm-observatory"
+# On every alert of ours, so our branch of the policies asks for it.
+OUR_ALERTS = ["product", "=", "llm-observatory"]
 _ALERTING = "/api/v1/provisioning"
 _NONE: frozenset[str] = frozenset()
+# Fields of a rule that are annotations over the API, and those that have another name there.
+_LINKS = frozenset({"dashboardUid", "panelId"})
+_FIELDS = {"keepFiringFor": "keep_firing_for"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +126,7 @@ class RuleGroups:
             "__panelId__": str(rule["panelId"]) if rule.get("panelId") else None,
         }
         annotations = rule.get("annotations", {}) | {k: v for k, v in links.items() if v}
-        fields = {k: v for k, v in rule.items() if k not in {"dashboardUid", "panelId"}}
+        fields = {_FIELDS.get(k, k): v for k, v in rule.items() if k not in _LINKS}
         return fields | {
             "annotations": annotations,
             "folderUID": self.folder,
@@ -215,10 +220,52 @@ class Templates:
 
 
 @dataclass(frozen=True, slots=True)
+class MuteTimings:
+    """Times in which routes are quiet, by name; ours are known by its prefix."""
+
+    grafana: Grafana
+    timings: Sequence[Json]
+    title: ClassVar[str] = "mute timing"
+    secrets: ClassVar[frozenset[str]] = _NONE
+
+    def desired(self) -> Mapping[str, Json]:
+        """Return the timings of the provisioning file."""
+        return {
+            each["name"]: {"name": each["name"], "time_intervals": each["time_intervals"]}
+            for each in self.timings
+        }
+
+    def present(self, name: str) -> Present | None:
+        """Return the timing."""
+        body = self.grafana.get(f"{_ALERTING}/mute-timings/{segment(name)}")
+        return None if body is None else Present(body, ours=True, version=body.get("version"))
+
+    def ours(self) -> Iterable[str]:
+        """Return the names with our prefix."""
+        found = self.grafana.get(f"{_ALERTING}/mute-timings") or []
+        return [each["name"] for each in found if each["name"].startswith(NAME_PREFIX)]
+
+    def create(self, name: str, body: Json) -> None:
+        """Make it."""
+        del name
+        self.grafana.post(f"{_ALERTING}/mute-timings", body)
+
+    def update(self, name: str, body: Json, present: Present) -> None:
+        """Change it, if nobody was faster."""
+        version = {"version": present.version} if present.version else {}
+        self.grafana.put(f"{_ALERTING}/mute-timings/{segment(name)}", body | version)
+
+    def delete(self, name: str, present: Present) -> None:
+        """Delete it."""
+        del present
+        self.grafana.delete(f"{_ALERTING}/mute-timings/{segment(name)}")
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """Our branch of the one tree of policies. What others put into the tree stays as it is.
 
-    Our branch is the route at the top that goes to our contact point and asks for our label.
+    Our branch is the route at the top that asks for the label of our alerts.
     """
 
     grafana: Grafana
@@ -267,7 +314,7 @@ class Policy:
 
 
 def _is_ours(route: Json) -> bool:
-    return str(route.get("receiver", "")).startswith(NAME_PREFIX)
+    return OUR_ALERTS in (route.get("object_matchers") or ())
 
 
 def seconds(duration: str) -> int:

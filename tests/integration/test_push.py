@@ -44,6 +44,7 @@ ALERTING = {
                     "condition": "A",
                     "data": [{"refId": "A", "datasourceUid": "llmobs-prometheus", "model": {}}],
                     "for": "5m",
+                    "keepFiringFor": "10m",
                     "noDataState": "OK",
                     "execErrState": "Error",
                     "dashboardUid": "llmobs-overview",
@@ -57,7 +58,7 @@ ALERTING = {
     "contactPoints": [
         {
             "orgId": 1,
-            "name": "llm-observatory-slack",
+            "name": "LLM Observatory slack",
             "receivers": [
                 {
                     "uid": "llmobs-slack",
@@ -68,7 +69,27 @@ ALERTING = {
         }
     ],
     "templates": [{"orgId": 1, "name": "llm-observatory", "template": '{{ define "a" }}{{ end }}'}],
-    "policies": [{"orgId": 1, "receiver": "llm-observatory-slack", "routes": []}],
+    "muteTimes": [
+        {
+            "orgId": 1,
+            "name": "llm-observatory-off-hours",
+            "time_intervals": [{"weekdays": ["saturday", "sunday"]}],
+        }
+    ],
+    "policies": [
+        {
+            "orgId": 1,
+            "receiver": "LLM Observatory slack",
+            "routes": [
+                {
+                    "receiver": "LLM Observatory slack",
+                    "object_matchers": [["priority", "=", "P1"]],
+                    "mute_time_intervals": ["llm-observatory-off-hours"],
+                },
+                {"receiver": "LLM Observatory pagerduty"},
+            ],
+        }
+    ],
 }
 
 
@@ -126,6 +147,7 @@ def test_a_first_push_brings_everything(grafana: StandInGrafana, generated: Path
     (group,) = grafana.groups.values()
     (rule,) = group["rules"]
     assert group["interval"] == 60
+    assert rule["keep_firing_for"] == "10m"
     assert rule["annotations"] == {
         "summary": "{{ $labels.job }} is down",
         "__dashboardUid__": "llmobs-overview",
@@ -136,7 +158,8 @@ def test_a_first_push_brings_everything(grafana: StandInGrafana, generated: Path
         "title": "{{ $x }}",
     }
     ours, theirs = grafana.policies["routes"]
-    assert ours["receiver"] == "llm-observatory-slack"
+    assert ours["receiver"] == "LLM Observatory slack"
+    assert [route["receiver"] for route in ours["routes"]] == ["LLM Observatory slack"]
     assert ours["object_matchers"] == [["product", "=", "llm-observatory"]]
     assert theirs == {"receiver": "grafana-default-email", "continue": True}
     assert grafana.policies["receiver"] == "grafana-default-email"
@@ -150,6 +173,24 @@ def test_a_second_push_changes_nothing(grafana: StandInGrafana, generated: Path)
     assert grafana.writes == []
     assert "create" not in result.output
     assert "update" not in result.output
+
+
+def test_everything_that_is_generated_can_be_pushed_twice(grafana: StandInGrafana) -> None:
+    environ = {
+        "GRAFANA_URL": grafana.url,
+        "GRAFANA_TOKEN": ADMIN,
+        "SLACK_API_URL": SLACK_URL,
+        "PAGERDUTY_ROUTING_KEY": "R0",
+    }
+    for _ in range(2):
+        grafana.requests.clear()
+        result = CliRunner().invoke(app, ["push", "--alerts", *URLS], env=environ)
+        assert result.exit_code == 0, result.output
+    assert grafana.writes == []
+    assert "llmobs-overview" in grafana.dashboards
+    receivers = {route["receiver"] for route in grafana.policies["routes"][0]["routes"]}
+    assert receivers == {point["name"] for point in grafana.contact_points.values()}
+    assert len(grafana.groups) >= 5
 
 
 def test_only_what_differs_is_updated(grafana: StandInGrafana, generated: Path) -> None:
@@ -208,6 +249,7 @@ def test_pruning_deletes_what_is_ours_and_not_wanted_any_more(
     assert grafana.groups == {}
     assert grafana.contact_points == {}
     assert grafana.templates == {}
+    assert grafana.mute_timings == {}
     assert grafana.policies["routes"] == [{"receiver": "grafana-default-email", "continue": True}]
 
 

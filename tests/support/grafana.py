@@ -42,6 +42,7 @@ class StandInGrafana:
     groups: dict[tuple[str, str], Json] = field(default_factory=dict)
     contact_points: dict[str, Json] = field(default_factory=dict)
     templates: dict[str, Json] = field(default_factory=dict)
+    mute_timings: dict[str, Json] = field(default_factory=dict)
     policies: Json = field(default_factory=lambda: {"receiver": "grafana-default-email"})
     requests: list[tuple[str, str]] = field(default_factory=list)
     before_write: list[Callable[[], None]] = field(default_factory=list)
@@ -85,6 +86,8 @@ class StandInGrafana:
             f"{alerting}/contact-points/([^/]+)": self._point,
             f"{alerting}/templates": self._all_templates,
             f"{alerting}/templates/([^/]+)": self._template,
+            f"{alerting}/mute-timings": self._all_mute_timings,
+            f"{alerting}/mute-timings/([^/]+)": self._mute_timing,
             f"{alerting}/policies": self._policy,
         }
         if self.apis:
@@ -305,6 +308,28 @@ class StandInGrafana:
             return None
         return {"name": name, **self.templates[name]}
 
+    def _all_mute_timings(self, method: str, *, body: Json, **_: Json) -> Json:
+        if method == "POST":
+            if body["name"] in self.mute_timings:
+                raise RefusedError(409, "mute timing with the name already exists")
+            self.mute_timings[body["name"]] = body | {"version": str(self.next_version())}
+            return body
+        return list(self.mute_timings.values())
+
+    def _mute_timing(self, method: str, name: str, *, body: Json, **_: Json) -> Json:
+        if name not in self.mute_timings:
+            raise RefusedError(404, "mute timing not found")
+        if method == "PUT":
+            if body.get("version") not in {None, self.mute_timings[name]["version"]}:
+                raise RefusedError(409, "provided version doesn't match")
+            self.mute_timings[name] = body | {"version": str(self.next_version())}
+        elif method == "DELETE":
+            if any(name in r.get("mute_time_intervals", ()) for r in self._routes_there()):
+                raise RefusedError(409, "mute timing is used by a notification policy")
+            del self.mute_timings[name]
+            return None
+        return self.mute_timings[name]
+
     def _policy(self, method: str, *, body: Json, **_: Json) -> Json:
         if method == "PUT":
             known = {point["name"] for point in self.contact_points.values()}
@@ -313,6 +338,10 @@ class StandInGrafana:
             if unknown := {r["receiver"] for r in self._routes_there()} - known:
                 self.policies = before
                 raise RefusedError(400, f"receiver {sorted(unknown)} does not exist")
+            quiet = {t for r in self._routes_there() for t in r.get("mute_time_intervals", ())}
+            if unknown := quiet - self.mute_timings.keys():
+                self.policies = before
+                raise RefusedError(400, f"mute time interval {sorted(unknown)} does not exist")
         return self.policies
 
 
