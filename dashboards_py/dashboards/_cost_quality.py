@@ -117,8 +117,7 @@ def _savings(*, deep: bool) -> Panel:
 
 
 def trust(*, deep: bool) -> list[Panel]:
-    """What has no price, and whether two counts agree."""
-    reconciled = (PromQL(increase(COST), "Prometheus", instant=True),)
+    """What has no price, what is estimated, and whether two counts agree."""
     panels = [
         number(
             "Calls without a price", "Share of calls that have no cost at all: their cost is not "
@@ -132,32 +131,34 @@ def trust(*, deep: bool) -> list[Panel]:
             unit=Unit.COUNT, width=6, height=7, empty="None",
         ),
         number(
-            "Prometheus against ClickHouse" if deep else "Counted, and estimated",
-            "The range's cost from both. ClickHouse is the cost of record: Prometheus estimates "
-            "the edges of the range and misses what was counted before its first scrape."
-            if deep
-            else "The range's cost, and the cost of calls whose tokens were estimated, which is "
-            "not in it.",
-            *(reconciled if deep else (PromQL(increase(COST), "counted", instant=True),)),
-            *(
-                (SQL(read("cost_sum")),)
-                if deep
-                else (PromQL(increase(ESTIMATED_COST), "estimated", instant=True),)
-            ),
+            "Counted, and estimated", "The range's cost, and the cost of calls whose tokens were "
+            "estimated because they report none, which is not in it.",
+            PromQL(increase(COST), "counted", instant=True),
+            PromQL(increase(ESTIMATED_COST), "estimated", instant=True),
             unit=Unit.DOLLARS, decimals=3, graph=False, text="value_and_name", width=6, height=7,
         ),
     ]  # fmt: skip
-    if not deep:
-        return [
-            *panels,
-            ranking(
-                "Models without a price", "Calls without a price in the range, by model.",
-                PromQL(f"{increase(UNPRICED, (MODEL,))} > 0", legend(MODEL), instant=True),
-                unit=Unit.COUNT, width=8, height=7, empty="None",
-            ),
-        ]  # fmt: skip
+    return [*panels, *(_deep_trust() if deep else [_unpriced_models()])]
+
+
+def _unpriced_models() -> Panel:
+    return ranking(
+        "Models without a price", "Calls without a price in the range, by model.",
+        PromQL(f"{increase(UNPRICED, (MODEL,))} > 0", legend(MODEL), instant=True),
+        unit=Unit.COUNT, width=8, height=7, empty="None",
+    )  # fmt: skip
+
+
+def _deep_trust() -> list[Panel]:
     return [
-        *panels,
+        number(
+            "Prometheus against ClickHouse",
+            "The range's cost from both. ClickHouse is the cost of record: Prometheus estimates "
+            "the edges of the range and misses what was counted before its first scrape.",
+            PromQL(increase(COST), "Prometheus", instant=True),
+            SQL(read("cost_sum")),
+            unit=Unit.DOLLARS, decimals=3, graph=False, text="value_and_name", width=8, height=7,
+        ),
         table(
             "Models without a price", "Give them a price in the prices file, see docs/prices.md.",
             SQL(read("unpriced_models")),
@@ -167,7 +168,7 @@ def trust(*, deep: bool) -> list[Panel]:
                 time_column("first_seen", "First seen"),
                 trace_column("trace"),
             ),
-            width=8, height=7,
+            width=12, height=8,
         ),
         table(
             "Dearest traces", "The traces that cost most in the range.",
@@ -178,5 +179,6 @@ def trust(*, deep: bool) -> list[Panel]:
                 Column(field="tokens", title="Tokens", unit=Unit.COUNT),
                 Column(field="cost", title="Cost", unit=Unit.DOLLARS, decimals=4, gauge=True),
             ),
+            width=12, height=8,
         ),
     ]  # fmt: skip

@@ -119,7 +119,7 @@ def _agents(*, deep: bool) -> list[Panel]:
         *panels,
         bars(
             "Cost by agent", "US dollars in the range of the calls below each agent.",
-            SQL(read("agent_costs")),
+            SQL(read("agent_costs", *_OF_RUNS)),
             unit=Unit.DOLLARS, category="agent", horizontal=True, legend=False,
             colours={"cost": BLUE},
         ),

@@ -16,6 +16,7 @@ from dashboards_py.panels import (
     Unit,
     chart,
     number,
+    override_pattern,
     ranking,
     table,
 )
@@ -172,10 +173,16 @@ def _limits(*, deep: bool) -> list[Panel]:
     return [
         limited,
         chart(
-            "Remaining requests", "The lowest number of requests that a provider said was left of "
-            "its limit, where instrumentations record the answers' headers.",
+            "Remaining quota", "The lowest numbers of requests and, dashed, of tokens left of "
+            "a limit, where instrumentations record the headers of answers.",
             SQL(read("remaining_quota"), "time_series"),
             unit=Unit.COUNT, width=8, display_name="${__field.labels.Model} ${__field.name}",
+            overrides=(
+                override_pattern(
+                    ".* tokens", custom__axisPlacement="right",
+                    custom__lineStyle={"fill": "dash", "dash": [8, 6]},
+                ),
+            ),
         ),
         table(
             "Retries", "Calls that follow a failed one of the same model below the same parent: "

@@ -1,9 +1,10 @@
 """The dashboards' SQL for Grafana's ClickHouse data source, one file for each question.
 
-A file has Grafana's macros and variables and these marks of ours, each a comment:
-`/* filters */` is what the reader chose, `/* tokens */` and `/* input tokens */` are sums of the
-columns of tokens. Comment lines explain the file and are not sent. Each query ends with a LIMIT;
-the longest time that it may take is added here.
+A file has Grafana's macros and variables and these marks of ours, each a comment: `/* filters */`
+is what the reader chose, `/* tokens */`, `/* input tokens */` and `/* output tokens */` are sums of
+the columns of tokens, `/* counted cost */` is a span's cost without estimates. Comment lines explain
+the file and are not sent. Each query ends with a LIMIT; the longest time that it may take is added
+here.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ FILTERED: dict[str, str] = {
     "feature": "Feature",
     "tenant": "Tenant",
 }
+# As in the metric and the usage tables: what was computed from estimated tokens is not in it.
+_COUNTED_COST = "if(UsageSource = 'estimated' AND CostSource = 'computed', NULL, CostUsd)"
 
 
 def read(name: str, *filters: str, **marks: str) -> str:
@@ -44,6 +47,7 @@ def _marks(filters: tuple[str, ...]) -> dict[str, str]:
             f"$__conditionalAll({FILTERED[name]} IN (${{{name}:singlequote}}), ${name})"
             for name in filters
         ),
+        "counted cost": _COUNTED_COST,
         "tokens": " + ".join(f"ifNull({kind.column}, 0)" for kind in TOKEN_KINDS),
         "input tokens": " + ".join(
             f"ifNull({kind.column}, 0)" for kind in TOKEN_KINDS if not kind.is_output

@@ -7,7 +7,7 @@ SELECT
     countIf(UsageRole = 'own') AS model_calls,
     countIf(SpanClass = 'tool') AS tool_calls,
     countIf(SpanClass = 'tool' AND Status = 'error') AS failed_tools,
-    toFloat64(sumIf(CostUsd, UsageRole = 'own')) AS cost,
+    toFloat64(sumIf(/* counted cost */, UsageRole = 'own')) AS cost,
     if(countIf(SpanClass = 'agent' AND Status = 'error') > 0, 'error', 'ok') AS status
 FROM otel_traces
 WHERE $__timeFilter(Timestamp)

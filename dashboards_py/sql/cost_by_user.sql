@@ -1,6 +1,6 @@
 SELECT
     if(UserId = '', '(none)', UserId) AS user,
-    toFloat64(sum(CostUsd)) AS cost,
+    toFloat64(sum(/* counted cost */)) AS cost,
     count() AS calls,
     sum(/* tokens */) AS tokens,
     uniqExact(SessionId) AS sessions,

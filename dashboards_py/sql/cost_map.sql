@@ -9,9 +9,9 @@ WITH leaves AS
             concat('llm.', toString(Model)),
             concat('user.', if(UserId = '', '(none)', UserId))
         ] AS path,
-        toInt64(sum(CostUsd) * 1000000000) AS cost
+        toInt64(ifNull(sum(/* counted cost */), 0) * 1000000000) AS cost
     FROM otel_traces
-    WHERE $__timeFilter(Timestamp) AND UsageRole = 'own' AND CostUsd > 0
+    WHERE $__timeFilter(Timestamp) AND UsageRole = 'own' AND /* counted cost */ > 0
         AND /* filters */
     GROUP BY path
     ORDER BY cost DESC

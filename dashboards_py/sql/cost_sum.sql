@@ -1,5 +1,5 @@
-SELECT toFloat64(sum(CostUsd)) AS ClickHouse
+SELECT toFloat64(sum(/* counted cost */)) AS ClickHouse
 FROM otel_traces
-WHERE $__timeFilter(Timestamp) AND UsageRole = 'own' AND NOT (UsageSource = 'estimated' AND CostSource = 'computed')
+WHERE $__timeFilter(Timestamp) AND UsageRole = 'own'
     AND /* filters */
 LIMIT 1

@@ -23,7 +23,7 @@ WITH
             row_number() OVER (ORDER BY abs(change) DESC, step) AS position
         FROM changes
     )
-SELECT step, base, total, rise, fall
+SELECT step, base, nullIf(total, 0) AS total, nullIf(rise, 0) AS rise, nullIf(fall, 0) AS fall
 FROM
 (
     SELECT 'before' AS step, 0. AS base, (SELECT sum(before) FROM changes) AS total, 0. AS rise, 0. AS fall, 0 AS position

@@ -6,7 +6,7 @@ SELECT
     anyIf(UserId, UserId != '') AS user,
     countIf(UsageRole = 'own') AS calls,
     sumIf(/* tokens */, UsageRole = 'own') AS tokens,
-    toFloat64(sumIf(CostUsd, UsageRole = 'own')) AS cost
+    toFloat64(sumIf(/* counted cost */, UsageRole = 'own')) AS cost
 FROM otel_traces
 WHERE $__timeFilter(Timestamp)
     AND /* filters */

@@ -13,9 +13,9 @@ WITH
             concat('model: ', Model) AS model,
             concat('feature: ', if(Feature = '', '(none)', toString(Feature))) AS feature,
             concat('user: ', multiIf(UserId = '', '(none)', UserId IN (SELECT UserId FROM users), UserId, 'others')) AS user,
-            toFloat64(sum(CostUsd)) AS cost
+            toFloat64(sum(/* counted cost */)) AS cost
         FROM otel_traces
-        WHERE $__timeFilter(Timestamp) AND UsageRole = 'own' AND CostUsd > 0
+        WHERE $__timeFilter(Timestamp) AND UsageRole = 'own' AND /* counted cost */ > 0
             AND /* filters */
         GROUP BY model, feature, user
     )

@@ -8,9 +8,9 @@ SELECT
     countIf(Status = 'error') / count() AS errors,
     avg(/* tokens */) AS tokens_per_call,
     avg(/* output tokens */) AS output_per_call,
-    1000 * toFloat64(avg(CostUsd)) AS cost_per_1k_calls,
-    1000000 * toFloat64(sum(CostUsd)) / nullIf(sum(/* tokens */), 0) AS cost_per_1m_tokens,
-    toFloat64(sum(CostUsd)) AS cost
+    1000 * toFloat64(avg(/* counted cost */)) AS cost_per_1k_calls,
+    1000000 * toFloat64(sum(/* counted cost */)) / nullIf(sum(/* tokens */), 0) AS cost_per_1m_tokens,
+    toFloat64(sum(/* counted cost */)) AS cost
 FROM otel_traces
 WHERE $__timeFilter(Timestamp) AND UsageRole = 'own'
     AND /* filters */

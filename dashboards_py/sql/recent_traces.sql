@@ -10,7 +10,7 @@ SELECT
     countIf(UsageRole = 'own') AS calls,
     countIf(StatusCode = 'Error') AS errors,
     sumIf(/* tokens */, UsageRole = 'own') AS tokens,
-    toFloat64(sumIf(CostUsd, UsageRole = 'own')) AS cost
+    toFloat64(sumIf(/* counted cost */, UsageRole = 'own')) AS cost
 FROM otel_traces
 WHERE $__timeFilter(Timestamp) AND TraceId IN
 (

@@ -4,7 +4,7 @@ SELECT
     Release AS release,
     min(Timestamp) AS first_seen,
     count() AS calls,
-    toFloat64(avg(CostUsd)) AS cost_per_call,
+    toFloat64(avg(/* counted cost */)) AS cost_per_call,
     avg(/* tokens */) AS tokens_per_call,
     quantile(0.95)(Duration) AS p95,
     countIf(Status = 'error') / count() AS errors

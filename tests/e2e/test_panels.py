@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
@@ -21,7 +22,7 @@ from tests.e2e.panel_traffic import SERVICES, traces
 from tests.support import grafana_queries as grafana
 from tests.support.clickhouse_http import clickhouse_http_server
 from tests.support.grafana_queries import Chosen, Query, TimeRange
-from tests.support.history import write_past
+from tests.support.history import Window, write_past
 from tests.support.otlp import NS
 from tests.support.prometheus import Prometheus, prometheus_server
 from tests.support.service import Metrics, Service, running_service, store_url
@@ -30,6 +31,8 @@ _CONFIG = Path(__file__).parents[2] / "deploy/prometheus/prometheus.yml"
 _LABELS = "environment,feature,tenant,release"
 _HOUR_S = 3600
 _DAY_S = 24 * _HOUR_S
+# How busy this hour was in the last weeks, against what is sent here.
+_WEEKS = (0.8, 1.0, 1.2, 1.0)
 # An alert of the pack's shape that always fires, so that panels of alerts have one to show.
 _RULES = """
 groups:
@@ -90,11 +93,10 @@ def _spans(service: Service) -> int:
 
 def _prometheus(directory: Path, service: Service, shown: Metrics, now: float) -> Any:
     target = urlsplit(service.endpoints.metrics).netloc
-    windows = [(now - 30 * _HOUR_S, now - 25 * _HOUR_S)]
-    windows += [
-        (now - week * 7 * _DAY_S - 2 * _HOUR_S, now - week * 7 * _DAY_S + 600)
-        for week in range(1, 5)
-    ]
+    windows = [Window(now - 30 * _HOUR_S, now - 25 * _HOUR_S)]
+    for week, factor in enumerate(_WEEKS, start=1):
+        then = now - week * 7 * _DAY_S
+        windows.append(Window(then - 2 * _HOUR_S, then + 600, factor))
     write_past(
         shown,
         directory / "prometheus-data",
@@ -180,6 +182,45 @@ def test_every_panel_shows_data(scene: Scene, dashboard: Mapping[str, Any]) -> N
         if not answer
     ]
     assert not failed, "\n".join(failed)
+
+
+def test_the_band_of_past_weeks_is_two_deviations_wide(scene: Scene) -> None:
+    dashboard = _BOARDS["dashboards/overview.json"]
+    chosen = Chosen.defaults(dashboard)
+    found = {
+        query.target["legendFormat"]: answer[-1]
+        for query, _, answer in _ask(scene, dashboard, chosen)
+        if query.place.startswith("Requests against usual")
+    }
+    deviation = statistics.pstdev(_WEEKS) / statistics.fmean(_WEEKS)
+    assert found["upper"] == pytest.approx(found["usual"] * (1 + 2 * deviation), rel=0.01)
+    assert found["lower"] == pytest.approx(found["usual"] * (1 - 2 * deviation), rel=0.01)
+
+
+def test_the_map_of_costs_is_a_flame_graph(scene: Scene) -> None:
+    dashboard = _BOARDS["dashboards/cost.json"]
+    asked = _ask(scene, dashboard, Chosen.defaults(dashboard))
+    [rows] = [rows for query, _, rows in asked if query.place.startswith("Feature, service")]
+    below: list[int] = []  # What is left for children, by level.
+    for level, _, value, own in rows:
+        assert level <= len(below), rows
+        if level:
+            below[level - 1] -= value
+            assert below[level - 1] >= 0, rows
+        del below[level:]
+        below.append(value - own)
+    total = scene.clickhouse.query(
+        "SELECT sum(CostUsd) FROM llm_usage_1h WHERE Time > now() - INTERVAL 24 HOUR"
+    )
+    assert rows[0][2] == pytest.approx(float(total.result_rows[0][0]) * 1e9, rel=1e-6)
+
+
+def test_the_waterfall_arrives_at_the_cost_of_now(scene: Scene) -> None:
+    dashboard = _BOARDS["dashboards/cost.json"]
+    asked = _ask(scene, dashboard, Chosen.defaults(dashboard))
+    [rows] = [rows for query, _, rows in asked if query.place.startswith("Waterfall")]
+    (_, _, before, _, _), *steps, (_, _, now, _, _) = rows
+    assert before + sum((rise or 0) - (fall or 0) for *_, rise, fall in steps) == pytest.approx(now)
 
 
 def test_a_broken_and_an_empty_query_are_noticed(scene: Scene) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.prometheus import binary
@@ -12,18 +13,27 @@ from tests.support.service import Metrics
 STEP_S = 300
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of the past, in unix seconds, and how busy it was."""
+
+    start: float
+    end: float
+    factor: float = 1.0
+
+
 def write_past(
     metrics: Metrics,
     data: Path,
     *,
-    windows: Sequence[tuple[float, float]],
+    windows: Sequence[Window],
     labels: Mapping[str, str],
     prefixes: Sequence[str],
 ) -> None:
     """Write blocks into a Prometheus' data folder, before it starts.
 
-    In each window (unix seconds) every counter and bucket whose name has one of the prefixes rises
-    evenly from 0 to the value that it has in `metrics`. `labels` are those a scrape adds.
+    In each window every counter and bucket whose name has one of the prefixes rises evenly from 0
+    to a multiple of the value that it has in `metrics`. `labels` are those a scrape adds.
     """
     text = data.with_suffix(".openmetrics")
     text.write_text("".join(_lines(metrics, windows, labels, prefixes)) + "# EOF\n")
@@ -42,7 +52,7 @@ def write_past(
 
 def _lines(
     metrics: Metrics,
-    windows: Sequence[tuple[float, float]],
+    windows: Sequence[Window],
     labels: Mapping[str, str],
     prefixes: Sequence[str],
 ) -> Iterable[str]:
@@ -50,8 +60,8 @@ def _lines(
         if not any(name.startswith(prefix) for prefix in prefixes):
             continue
         shown = ",".join(f'{key}="{text}"' for key, text in sorted({**dict(own), **labels}.items()))
-        for start, end in windows:
-            steps = int((end - start) // STEP_S)
+        for window in windows:
+            steps = int((window.end - window.start) // STEP_S)
             for step in range(steps + 1):
-                at = start + step * STEP_S
-                yield f"{name}{{{shown}}} {value * step / steps:.9g} {at:.3f}\n"
+                at = window.start + step * STEP_S
+                yield f"{name}{{{shown}}} {value * window.factor * step / steps:.9g} {at:.3f}\n"
