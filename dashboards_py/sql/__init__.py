@@ -2,9 +2,9 @@
 
 A file has Grafana's macros and variables and these marks of ours, each a comment: `/* filters */`
 is what the reader chose, `/* tokens */`, `/* input tokens */` and `/* output tokens */` are sums of
-the columns of tokens, `/* counted cost */` is a span's cost without estimates. Comment lines explain
-the file and are not sent. Each query ends with a LIMIT; the longest time that it may take is added
-here.
+the columns of tokens, `/* counted cost */` is a span's cost without estimates. Comment lines
+explain the file and are not sent. Each query ends with a LIMIT; the longest time that it may take
+is added here.
 """
 
 from __future__ import annotations
