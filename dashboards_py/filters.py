@@ -27,12 +27,13 @@ STATUS_CHOICE = Variable(
     PROMETHEUS,
 )  # fmt: skip
 STATUS_CHOSEN: dict[Label, promql.Match] = {catalog.STATUS: ("=~", "$status")}
-# Ours over the labels of profiles, and over the attributes that TraceQL knows.
+# Over the labels of profiles, and over the attributes that TraceQL knows. In backticks a backslash
+# of the escaped value stays one.
 PROFILE_SELECTOR = ", ".join(
-    f'{label.name}=~"${{{variable}:regex}}"' for label, variable in VARIABLES.items()
+    f"{label.name}=~`${{{variable}:regex}}`" for label, variable in VARIABLES.items()
 )
 TRACE_FILTER = " && ".join(
-    f'{attribute} =~ "${{{variable}:pipe}}"'
+    f"{attribute} =~ `${{{variable}:regex}}`"
     for attribute, variable in (
         ("resource.service.name", "service"),
         ("span.gen_ai.provider.name", "provider"),

@@ -131,7 +131,7 @@ def _drill(*, deep: bool) -> Panel:
 
 def _releases(*, deep: bool) -> list[Panel]:
     def of_release(variable: str) -> Profile:
-        return Profile(COST_PROFILE, f'{{{PROFILE_SELECTOR}, {RELEASE.name}=~"${{{variable}}}"}}')
+        return Profile(COST_PROFILE, f"{{{PROFILE_SELECTOR}, {RELEASE.name}=~`${{{variable}}}`}}")
 
     return [
         note(

@@ -76,8 +76,6 @@ class Chosen:
                 return ",".join("'" + value.replace("'", r"\'") + "'" for value in values)
             case "sqlstring":
                 return ",".join("'" + value.replace("'", "''") + "'" for value in values)
-            case "pipe":
-                return "|".join(values)
             case "regex":
                 escaped = [re.sub(r"([\\^$.*+?()\[\]{}|/])", r"\\\1", value) for value in values]
                 return escaped[0] if len(escaped) == 1 else f"({'|'.join(escaped)})"
@@ -143,6 +141,11 @@ def promql(text: str, chosen: Chosen, within: TimeRange, step_s: int) -> str:
         return chosen.text(name, match[2] or "regex").replace("\\", "\\\\")
 
     return _VARIABLE.sub(fill, text)
+
+
+def plain(text: str, chosen: Chosen) -> str:
+    """Return a selector or TraceQL with its variables filled in."""
+    return _VARIABLE.sub(lambda match: chosen.text(match[1] or match[3], match[2] or "raw"), text)
 
 
 def sql(text: str, chosen: Chosen, within: TimeRange, step_s: int) -> str:
