@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import json
-import math
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import clickhouse_connect
 import pytest
-from clickhouse_connect.driver.client import Client
 
 from dashboards_py.generate import dashboards
+from tests.e2e.panel_sources import Scene, ask
 from tests.e2e.panel_traffic import SERVICES, traces
-from tests.support import grafana_queries as grafana
 from tests.support.clickhouse_http import clickhouse_http_server
-from tests.support.grafana_queries import Chosen, Query, TimeRange
+from tests.support.grafana_queries import Chosen
 from tests.support.history import Window, write_past
 from tests.support.otlp import NS
-from tests.support.prometheus import Prometheus, prometheus_server
-from tests.support.service import Metrics, Service, http, running_service, store_url
+from tests.support.prometheus import prometheus_server
+from tests.support.service import Metrics, Service, running_service, store_url
 
 _CONFIG = Path(__file__).parents[2] / "deploy/prometheus/prometheus.yml"
 _LABELS = "environment,feature,tenant,release"
@@ -42,15 +39,6 @@ groups:
         expr: vector(1)
         labels: {priority: P3}
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """What the data sources of a Grafana would reach."""
-
-    prometheus: Prometheus
-    clickhouse: Client
-    service: Service
 
 
 @pytest.fixture(scope="module")
@@ -116,86 +104,8 @@ def _prometheus(directory: Path, service: Service, shown: Metrics, now: float) -
     )
 
 
-# ---- Asking as each data source does ----
-
-
-def _ask_prometheus(scene: Scene, query: Query, chosen: Chosen, within: TimeRange) -> list[Any]:
-    """Return the values of the answer; a missing exemplar is an empty answer, too."""
-    step_s = within.step_s(query.min_interval)
-
-    def filled(text: str) -> str:
-        return grafana.promql(text, chosen, within, step_s)
-
-    if "variable" in query.target:
-        selector, label = grafana.label_values(filled(query.target["variable"]))
-        answer = scene.prometheus.get(f"/api/v1/label/{label}/values", **{"match[]": selector})
-        return answer["data"]
-    expr = filled(query.target["expr"])
-    if query.target.get("exemplar") and not scene.prometheus.exemplars(
-        expr, within.start, within.end
-    ):
-        return []
-    if query.target.get("instant"):
-        values = [sample.value for sample in scene.prometheus.query(expr, at=within.end)]
-    else:
-        series = scene.prometheus.query_range(expr, within.start, within.end, step_s)
-        values = [value for one in series for _, value in one.points]
-    return [value for value in values if not math.isnan(value)]
-
-
-def _ask_clickhouse(scene: Scene, query: Query, chosen: Chosen, within: TimeRange) -> list[Any]:
-    """Return the rows of the answer that say anything."""
-    text = grafana.sql(query.target["rawSql"], chosen, within, within.step_s(query.min_interval))
-    rows = scene.clickhouse.query(text).result_rows
-    return [row for row in rows if any(value is not None for value in row)]
-
-
-def _ask_pyroscope(scene: Scene, query: Query, chosen: Chosen, within: TimeRange) -> list[Any]:
-    """Return the bars below the root of a flame graph, or the points of a series."""
-    asked: dict[str, Any] = {
-        "profileTypeID": query.target["profileTypeId"],
-        "labelSelector": grafana.plain(query.target["labelSelector"], chosen),
-        "start": str(round(within.start * 1000)),
-        "end": str(round(within.end * 1000)),
-    }
-    if query.target["queryType"] == "metrics":
-        asked |= {"groupBy": query.target["groupBy"], "step": within.step_s(query.min_interval)}
-        answer = _connect(scene, "SelectSeries", asked)
-        return [point for series in answer.get("series", ()) for point in series["points"]]
-    answer = _connect(scene, "SelectMergeStacktraces", asked)
-    return [level for level in answer.get("flamegraph", {}).get("levels", ())[1:] if level]
-
-
-def _connect(scene: Scene, method: str, asked: Mapping[str, Any]) -> Any:
-    url = f"{scene.service.endpoints.api}/pyroscope/querier.v1.QuerierService/{method}"
-    answer = http(url, json.dumps(asked).encode(), {"Content-Type": "application/json"})
-    assert answer.status == 200, answer.body
-    return answer.json
-
-
-_ASK: Mapping[str, Callable[[Scene, Query, Chosen, TimeRange], list[Any]]] = {
-    "grafana-pyroscope-datasource": _ask_pyroscope,
-    "prometheus": _ask_prometheus,
-    "grafana-clickhouse-datasource": _ask_clickhouse,
-}
 _BOARDS = {str(path): json.loads(text) for path, text in dashboards().items()}
 every_board = pytest.mark.parametrize("dashboard", _BOARDS.values(), ids=_BOARDS.keys())
-
-
-def _ask(
-    scene: Scene, dashboard: Mapping[str, Any], chosen: Chosen
-) -> Iterator[tuple[Query, str, list[Any]]]:
-    """Ask every query; give each with its error, if it failed, and its answer."""
-    # Whole seconds, because a range query leaves out its last point when rounding goes against it.
-    now = math.ceil(time.time())
-    for query in grafana.queries(dashboard):
-        if query.source not in _ASK:
-            continue
-        within = grafana.time_range(query.time_from or dashboard["time"]["from"], now)
-        try:
-            yield query, "", _ASK[query.source](scene, query, chosen, within)
-        except Exception as error:  # noqa: BLE001  # the list of all failures is the test's point
-            yield query, str(error), []
 
 
 def _as_opened(scene: Scene, dashboard: Mapping[str, Any]) -> Chosen:
@@ -212,7 +122,7 @@ def test_every_panel_shows_data(scene: Scene, dashboard: Mapping[str, Any]) -> N
     chosen = _as_opened(scene, dashboard)
     failed = [
         f"{query.place}: {error or 'no data'}"
-        for query, error, answer in _ask(scene, dashboard, chosen)
+        for query, error, answer in ask(scene, dashboard, chosen)
         if not answer
     ]
     assert not failed, "\n".join(failed)
@@ -223,7 +133,7 @@ def test_the_band_of_past_weeks_is_two_deviations_wide(scene: Scene) -> None:
     chosen = Chosen.defaults(dashboard)
     found = {
         query.target["legendFormat"]: answer[-1]
-        for query, _, answer in _ask(scene, dashboard, chosen)
+        for query, _, answer in ask(scene, dashboard, chosen)
         if query.place.startswith("Requests against usual")
     }
     deviation = statistics.pstdev(_WEEKS) / statistics.fmean(_WEEKS)
@@ -233,7 +143,7 @@ def test_the_band_of_past_weeks_is_two_deviations_wide(scene: Scene) -> None:
 
 def test_the_map_of_costs_is_a_flame_graph(scene: Scene) -> None:
     dashboard = _BOARDS["dashboards/cost.json"]
-    asked = _ask(scene, dashboard, Chosen.defaults(dashboard))
+    asked = ask(scene, dashboard, Chosen.defaults(dashboard))
     [rows] = [rows for query, _, rows in asked if query.place.startswith("Feature, service")]
     below: list[int] = []  # What is left for children, by level.
     for level, _, value, own in rows:
@@ -251,7 +161,7 @@ def test_the_map_of_costs_is_a_flame_graph(scene: Scene) -> None:
 
 def test_the_waterfall_arrives_at_the_cost_of_now(scene: Scene) -> None:
     dashboard = _BOARDS["dashboards/cost.json"]
-    asked = _ask(scene, dashboard, Chosen.defaults(dashboard))
+    asked = ask(scene, dashboard, Chosen.defaults(dashboard))
     [rows] = [rows for query, _, rows in asked if query.place.startswith("Waterfall")]
     (_, _, before, _, _), *steps, (_, _, now, _, _) = rows
     assert before + sum((rise or 0) - (fall or 0) for *_, rise, fall in steps) == pytest.approx(now)
@@ -279,7 +189,7 @@ def test_a_broken_and_an_empty_query_are_noticed(scene: Scene) -> None:
         {"title": title, "targets": [of_clickhouse | {"rawSql": text}]}
         for title, text in sqls.items()
     ]
-    asked = _ask(scene, dashboard, Chosen.defaults(dashboard))
+    asked = ask(scene, dashboard, Chosen.defaults(dashboard))
     failed = {q.place.removesuffix(" [A]"): error for q, error, answer in asked if not answer}
     assert failed.keys() == exprs.keys() | sqls.keys()
     assert {title for title, error in failed.items() if error} == {"fails", "sql fails"}
@@ -296,6 +206,6 @@ def test_every_query_works_with_choices(scene: Scene, dashboard: Mapping[str, An
     }
     chosen.values |= {name: value for name, value in picked.items() if name in chosen.values}
     failed = [
-        f"{query.place}: {error}" for query, error, _ in _ask(scene, dashboard, chosen) if error
+        f"{query.place}: {error}" for query, error, _ in ask(scene, dashboard, chosen) if error
     ]
     assert not failed, "\n".join(failed)
