@@ -2,6 +2,8 @@
 
 `dashboards/` is the set for a Grafana with the ClickHouse data source, `dashboards-core/` the one
 without.
+
+Also the list of panels in docs/dashboards.md.
 """
 
 from __future__ import annotations
@@ -12,8 +14,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dashboards_py.dashboards import boards
+from dashboards_py.page import page
 
 GENERATED = Path(__file__).parent / "generated"
+# Only a checkout has it.
+PAGE = Path(__file__).parents[1] / "docs" / "dashboards.md"
 
 
 def dashboards() -> dict[Path, str]:
@@ -57,10 +62,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if stale")
     options = parser.parse_args(arguments)
     wanted = dashboards()
+    documented = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
+    described = page(documented) if documented else ""
     if not options.check:
         write(wanted, GENERATED)
+        if described:
+            PAGE.write_text(described, encoding="utf-8")
         return 0
-    found = stale(wanted, GENERATED)
+    found = stale(wanted, GENERATED) + (["docs/dashboards.md"] if described != documented else [])
     for name in found:
         sys.stderr.write(f"stale: {name}; run `make generate` and commit\n")
     return 1 if found else 0

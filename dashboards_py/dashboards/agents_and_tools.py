@@ -16,12 +16,14 @@ from dashboards_py.panels import (
     Unit,
     bars,
     chart,
+    fixed,
     node_graph,
     number,
+    override,
     ranking,
     table,
 )
-from dashboards_py.panels.style import ANY_WARNS, BLUE, ERROR_STEPS
+from dashboards_py.panels.style import ANY_WARNS, BAD, BLUE, ERROR_STEPS, GOOD
 from dashboards_py.promql import increase, legend, over, quantile, rate, share
 from dashboards_py.sql import read
 from exporter.metrics.catalog import (
@@ -175,6 +177,11 @@ def _runs(*, deep: bool) -> list[Panel]:
             "part of a ring is the share that failed; the second figure is the mean duration.",
             SQL(read("tool_nodes", *_OF_RUNS), ref_id="nodes"),
             SQL(read("tool_edges", *_OF_RUNS), ref_id="edges"),
+            overrides=(
+                *fixed({"arc__failed": BAD, "arc__ok": GOOD}),
+                override("mainstat", displayName="Times", unit=Unit.COUNT.value),
+                override("secondarystat", displayName="Mean", unit=Unit.MILLISECONDS.value),
+            ),
         ),
         table(
             "Dearest runs", "Runs of agents that cost most in the range.",

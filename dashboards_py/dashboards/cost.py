@@ -25,6 +25,7 @@ from dashboards_py.panels import (
     flame_graph,
     node_graph,
     number,
+    override,
     ranking,
     table,
 )
@@ -214,6 +215,10 @@ def _flow(*, deep: bool) -> list[Panel]:
             "Where money flows: the thicker an arrow, the more. Users beyond the ten dearest are "
             "one node.",
             SQL(read("flow_nodes"), ref_id="nodes"), SQL(read("flow_edges"), ref_id="edges"),
+            overrides=(
+                override("mainstat", displayName="Cost", unit=Unit.DOLLARS.value, decimals=3),
+                override("secondarystat", displayName="Share", unit=Unit.SHARE.value),
+            ),
         ),
         flame_graph(
             "Feature, service, model, user",

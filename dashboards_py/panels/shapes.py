@@ -203,12 +203,18 @@ def trace_view(
 
 
 def node_graph(
-    title: str, description: str, *queries: Query, width: int = 12, height: int = 12
+    title: str,
+    description: str,
+    *queries: Query,
+    overrides: Sequence[Mapping[str, Any]] = (),
+    width: int = 12,
+    height: int = 12,
 ) -> Panel:
-    """Nodes and the arrows between them."""
+    """Nodes and the arrows between them. A node's ring is made of its fields `arc__...`."""
     return Modern(
         **common(title, description, queries, width, height),
         type="nodeGraph",
+        overrides=list(overrides),
         options={"edges": {}, "nodes": {}, "zoomMode": "cooperative"},
     )
 

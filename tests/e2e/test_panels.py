@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 import clickhouse_connect
 import pytest
 
+from dashboards_py import own_metrics
 from dashboards_py.generate import dashboards
+from exporter.metrics.catalog import MetricType
 from tests.e2e.panel_sources import Scene, ask
 from tests.e2e.panel_traffic import SERVICES, traces
 from tests.support.clickhouse_http import clickhouse_http_server
@@ -165,6 +167,16 @@ def test_the_waterfall_arrives_at_the_cost_of_now(scene: Scene) -> None:
     [rows] = [rows for query, _, rows in asked if query.place.startswith("Waterfall")]
     (_, _, before, _, _), *steps, (_, _, now, _, _) = rows
     assert before + sum((rise or 0) - (fall or 0) for *_, rise, fall in steps) == pytest.approx(now)
+
+
+def test_the_service_s_own_metrics_are_declared_as_they_are(scene: Scene) -> None:
+    shown: dict[str, set[str]] = {}
+    for name, labels in scene.service.metrics().samples:
+        shown.setdefault(name, set()).update(label for label, _ in labels)
+    for metric in own_metrics.OWN:
+        histogram = metric.type is MetricType.HISTOGRAM
+        sample = f"{metric.name}_count" if histogram else metric.sample_name
+        assert shown[sample] == {label.name for label in metric.labels}, sample
 
 
 def test_a_broken_and_an_empty_query_are_noticed(scene: Scene) -> None:
