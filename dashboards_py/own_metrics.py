@@ -1,75 +1,44 @@
-"""The service's metrics about itself, as /metrics shows them, and those of others that are used.
+"""The metrics that are not of the workload, in the form that `promql` takes.
 
-`exporter/telemetry.py` and `exporter/app.py` make the instruments, under OpenTelemetry's names; the
-names here are what Prometheus sees. A test holds each against a running service.
+The service's own are declared in `exporter/metrics/own.py`, other programs' in `foreign.py`.
 """
 
 from __future__ import annotations
 
-from exporter.metrics.catalog import OUTCOME, REASON, Label, Metric, MetricType
-
-_PREFIX = "llm_observatory"
+from dashboards_py import foreign
+from exporter.metrics import own
+from exporter.metrics.catalog import Label, Metric, MetricType
 
 
 def _labels(*names: str) -> tuple[Label, ...]:
     return tuple(Label(name, "", open=False) for name in names)
 
 
-TRANSPORT, STAGE, TABLE, NAME, METRIC, VERSION = _labels(
-    "transport", "stage", "table", "name", "metric", "version"
-)
-JOB, INSTANCE = _labels("job", "instance")
-ALERT_NAME, ALERT_STATE, PRIORITY = _labels("alertname", "alertstate", "priority")
+def _own(metric: own.OwnMetric) -> Metric:
+    return Metric(metric.name, metric.type, metric.help, _labels(*metric.labels))
 
 
-def _counter(name: str, help_text: str, *labels: Label) -> Metric:
-    return Metric(f"{_PREFIX}_{name}", MetricType.COUNTER, help_text, labels)
+REQUESTS, RECEIVED_BYTES = _own(own.OTLP_REQUESTS), _own(own.RECEIVED_BYTES)
+SPANS, ROWS, OVERFLOW = _own(own.SPANS), _own(own.ROWS), _own(own.OVERFLOW)
+STEP_DURATION, INSERT_DURATION = _own(own.STEP_DURATION), _own(own.INSERT_DURATION)
+SCRAPE_DURATION, INGEST_LAG = _own(own.SCRAPE_DURATION), _own(own.INGEST_LAG)
+QUEUE_BYTES, QUEUE_LIMIT = _own(own.QUEUE_BYTES), _own(own.QUEUE_LIMIT)
+BUFFER_BYTES, BUFFER_LIMIT = _own(own.BUFFER_BYTES), _own(own.BUFFER_LIMIT)
+HELD_SPANS, BUFFER_SPANS = _own(own.HELD_SPANS), _own(own.BUFFER_SPANS)
+SERIES, BUILD_INFO = _own(own.SERIES), _own(own.BUILD_INFO)
+PRICE_LIST_NEWEST = _own(own.PRICE_LIST_NEWEST)
+OWN: tuple[Metric, ...] = tuple(_own(metric) for metric in own.OWN_METRICS)
 
-
-def _histogram(name: str, help_text: str, *labels: Label) -> Metric:
-    return Metric(f"{_PREFIX}_{name}_seconds", MetricType.HISTOGRAM, help_text, labels)
-
-
-def _gauge(name: str, help_text: str, *labels: Label) -> Metric:
-    return Metric(f"{_PREFIX}_{name}", MetricType.GAUGE, help_text, labels)
-
-
-REQUESTS = _counter("requests", "OTLP requests by transport and outcome.", TRANSPORT, OUTCOME)
-RECEIVED_BYTES = _counter("received_bytes", "Bytes of OTLP requests.", TRANSPORT)
-SPANS = _counter("spans", "Spans by outcome, and why.", OUTCOME, REASON)
-ROWS = _counter("rows", "Rows by table and outcome.", TABLE, OUTCOME)
-OVERFLOW = _counter("overflow", "Values counted as __overflow__, by label or metric.", NAME)
-STEP_DURATION = _histogram("step_duration", "Time of the stages of a step.", STAGE)
-INSERT_DURATION = _histogram("insert_duration", "Time of an insert.", TABLE, OUTCOME)
-SCRAPE_DURATION = _histogram("scrape_duration", "Time to render /metrics.")
-QUEUE_REQUESTS = _gauge("queue_requests", "Requests that wait.")
-QUEUE_BYTES = _gauge("queue_size_bytes", "Bytes of requests that wait.")
-HELD_SPANS = _gauge("held_spans", "Spans whose traces are given time.")
-BUFFER_SPANS = _gauge("buffer_spans", "Spans that wait for ClickHouse.")
-BUFFER_BYTES = _gauge("buffer_size_bytes", "Bytes of rows that wait.")
-SERIES = _gauge("series", "Label sets of each metric of the workload.", METRIC)
-BUILD_INFO = _gauge("build_info", "1, with the version.", VERSION)
-
-OWN: tuple[Metric, ...] = (
-    REQUESTS,
-    RECEIVED_BYTES,
-    SPANS,
-    ROWS,
-    OVERFLOW,
-    STEP_DURATION,
-    INSERT_DURATION,
-    SCRAPE_DURATION,
-    QUEUE_REQUESTS,
-    QUEUE_BYTES,
-    HELD_SPANS,
-    BUFFER_SPANS,
-    BUFFER_BYTES,
-    SERIES,
-    BUILD_INFO,
-)
+(TRANSPORT,) = RECEIVED_BYTES.labels
+(STAGE,) = STEP_DURATION.labels
+(METRIC,) = SERIES.labels
+(VERSION,) = BUILD_INFO.labels
+TABLE = INSERT_DURATION.labels[0]
 
 # What Prometheus itself and client libraries provide.
-UP = Metric("up", MetricType.GAUGE, "1 while the target answers.", (JOB, INSTANCE))
+JOB, INSTANCE = _labels("job", "instance")
+ALERT_NAME, ALERT_STATE, PRIORITY = _labels("alertname", "alertstate", "priority")
+UP = Metric(foreign.UP.name, MetricType.GAUGE, foreign.UP.meaning, (JOB, INSTANCE))
 ALERTS = Metric(
     "ALERTS", MetricType.GAUGE, "1 for each alert.", (ALERT_NAME, ALERT_STATE, PRIORITY)
 )
@@ -77,7 +46,6 @@ MEMORY = Metric(
     "process_resident_memory_bytes", MetricType.GAUGE, "Memory in use.", (JOB, INSTANCE)
 )
 CPU = Metric("process_cpu_seconds", MetricType.COUNTER, "CPU time spent.", (JOB, INSTANCE))
-
 FOREIGN: tuple[Metric, ...] = (UP, ALERTS, MEMORY, CPU)
 # The job that deploy/prometheus/prometheus.yml gives the service.
 SERVICE_JOB = "llm-observatory"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dashboards_py import uids
+from dashboards_py.dashboards._budgets import budgets
 from dashboards_py.dashboards._cost_quality import tokens, trust
 from dashboards_py.filters import PROFILE_SELECTOR, choices, releases
 from dashboards_py.links import (
@@ -71,6 +72,7 @@ def board(*, deep: bool) -> Board:
         refresh="1m",
         sections=(
             Section("", _sums(deep=deep)),
+            Section("Budgets", budgets()),
             Section("Over time", _over_time(deep=deep)),
             Section("Most expensive", _ranked(deep=deep)),
             Section("Where the money flows", _flow(deep=deep)),

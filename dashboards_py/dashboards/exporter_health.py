@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from dashboards_py import own_metrics as own
 from dashboards_py import uids
+from dashboards_py.dashboards._health_quality import quality
 from dashboards_py.filters import choices
-from dashboards_py.links import time_column, trace_column
 from dashboards_py.panels import (
-    SQL,
     Board,
-    Column,
     Panel,
     PromQL,
     Section,
-    TraceQL,
     Unit,
     chart,
     number,
-    ranking,
-    table,
+    override_pattern,
     value_map,
 )
-from dashboards_py.panels.style import ANY_WARNS, BAD, BLUE, GOOD, SKY, WARNING, Steps
+from dashboards_py.panels.style import (
+    ANY_WARNS,
+    BAD,
+    BLUE,
+    GOOD,
+    PERCENTILE_COLOURS,
+    SKY,
+)
 from dashboards_py.promql import (
     RATE_WINDOW,
     increase,
@@ -30,21 +33,17 @@ from dashboards_py.promql import (
     quantile,
     rate,
     select,
-    share,
     total,
 )
-from dashboards_py.sql import read
+from dashboards_py.thresholds import Thresholds
 from exporter.metrics.catalog import (
-    MISSING_USAGE,
     OUTCOME,
     REASON,
-    REQUESTS,
-    SERVICE,
-    UNPRICED,
+    Metric,
 )
 
+_LIMITS = Thresholds()
 _UP = select(own.UP, {own.JOB: own.SERVICE_JOB})
-_AGE_STEPS: Steps = ((300, WARNING), (1800, BAD))
 _UP_WORDS = value_map({"0": ("Down", BAD), "1": ("Up", GOOD)})
 
 
@@ -59,7 +58,7 @@ def board(*, deep: bool) -> Board:
             Section("", _state()),
             Section("Receiving", _receiving()),
             Section("Waiting and writing", _writing()),
-            Section("Quality of the numbers", _quality(deep=deep)),
+            Section("Quality of the numbers", quality(deep=deep)),
         ),
     )
 
@@ -71,18 +70,23 @@ def _state() -> list[Panel]:
         number(
             "Service", "Whether Prometheus can scrape the service.",
             PromQL(f"min({_UP}) or vector(0)", instant=True),
-            unit=Unit.NONE, words=_UP_WORDS, filled=True, graph=False,
+            unit=Unit.NONE, words=_UP_WORDS, filled=True, graph=False, width=3,
         ),
         number(
             "Version", "The version that runs.",
             PromQL(
                 total(select(own.BUILD_INFO), (own.VERSION,)), legend(own.VERSION), instant=True
             ),
-            unit=Unit.NONE, graph=False, text="name",
+            unit=Unit.NONE, graph=False, text="name", width=3,
         ),
         number(
             "Spans", "Spans accepted per second.", PromQL(rate(own.SPANS, (), accepted)),
             unit=Unit.COUNT, decimals=1,
+        ),
+        number(
+            "Lag", "99 % of spans are counted this soon after their end.",
+            PromQL(quantile(0.99, own.INGEST_LAG)),
+            unit=Unit.SECONDS, thresholds=((_LIMITS.ingest_lag_s, BAD),), decimals=1,
         ),
         number(
             "Spans lost",
@@ -93,13 +97,13 @@ def _state() -> list[Panel]:
         number(
             "Rows lost", "Rows in the range that ClickHouse refused, or that were given up.",
             PromQL(f"{increase(own.ROWS, (), {OUTCOME: ('!=', 'ok')})} or vector(0)", instant=True),
-            unit=Unit.COUNT, thresholds=ANY_WARNS, graph=False, decimals=0,
+            unit=Unit.COUNT, thresholds=ANY_WARNS, graph=False, decimals=0, width=3,
         ),
         number(
             "Values beyond their limits",
             "Label values and series in the range that were counted as __overflow__.",
             PromQL(increase(own.OVERFLOW), instant=True),
-            unit=Unit.COUNT, thresholds=ANY_WARNS, graph=False, decimals=0,
+            unit=Unit.COUNT, thresholds=ANY_WARNS, graph=False, decimals=0, width=3,
         ),
     ]  # fmt: skip
 
@@ -109,17 +113,23 @@ def _receiving() -> list[Panel]:
         chart(
             "OTLP requests", "Requests per second by outcome. Anything but ok was refused.",
             PromQL(rate(own.REQUESTS, (OUTCOME,)), legend(OUTCOME)),
-            unit=Unit.REQUESTS_PER_SECOND, width=8, stacked=True, colours={"ok": GOOD},
+            unit=Unit.REQUESTS_PER_SECOND, width=6, stacked=True, colours={"ok": GOOD},
         ),
         chart(
             "Spans", "Spans per second by outcome and reason.",
             PromQL(rate(own.SPANS, (OUTCOME, REASON)), legend(OUTCOME, REASON)),
-            unit=Unit.COUNT, width=8, stacked=True,
+            unit=Unit.COUNT, width=6, stacked=True,
         ),
         chart(
             "Bytes", "Bytes per second after decompression, by transport.",
             PromQL(rate(own.RECEIVED_BYTES, (own.TRANSPORT,)), legend(own.TRANSPORT)),
-            unit=Unit.BYTES_PER_SECOND, width=8, stacked=True,
+            unit=Unit.BYTES_PER_SECOND, width=6, stacked=True,
+        ),
+        chart(
+            "Lag", "Time from a span's end to its being counted: late senders show here.",
+            PromQL(quantile(0.5, own.INGEST_LAG), "p50"),
+            PromQL(quantile(0.99, own.INGEST_LAG), "p99"),
+            unit=Unit.SECONDS, width=6, colours=PERCENTILE_COLOURS,
         ),
     ]  # fmt: skip
 
@@ -134,6 +144,28 @@ def _writing() -> list[Panel]:
             PromQL(total(select(own.QUEUE_BYTES)), "requests"),
             PromQL(total(select(own.BUFFER_BYTES)), "rows"),
             unit=Unit.BYTES, width=8, colours={"requests": BLUE, "rows": SKY},
+        ),
+        chart(
+            "How full, now and in an hour",
+            "Share of their limits that requests and rows fill; dashed, what it will be in an hour "
+            "if it goes on as in the last fifteen minutes. Beyond 100 % senders are refused.",
+            *(
+                PromQL(expr, name)
+                for waiting, limit, what in (
+                    (own.QUEUE_BYTES, own.QUEUE_LIMIT, "requests"),
+                    (own.BUFFER_BYTES, own.BUFFER_LIMIT, "rows"),
+                )
+                for expr, name in (
+                    (f"{total(select(waiting))} / {total(select(limit))}", what),
+                    (f"{_in_an_hour(waiting)} / {total(select(limit))}", f"{what} in an hour"),
+                )
+            ),
+            unit=Unit.SHARE, width=8, colours={"requests": BLUE, "rows": SKY},
+            overrides=(
+                override_pattern(
+                    ".* in an hour", custom__lineStyle={"fill": "dash", "dash": [8, 6]}
+                ),
+            ),
         ),
         chart(
             "Spans on their way", "Spans whose traces are given time, and spans that wait for "
@@ -169,7 +201,7 @@ def _writing() -> list[Panel]:
         chart(
             "Memory", "Resident memory of the service.",
             PromQL(select(own.MEMORY, {own.JOB: own.SERVICE_JOB}), legend(own.INSTANCE)),
-            unit=Unit.BYTES,
+            unit=Unit.BYTES, width=8,
         ),
         chart(
             "Processor", "Cores in use by the service.",
@@ -177,71 +209,10 @@ def _writing() -> list[Panel]:
                 f"rate({select(own.CPU, {own.JOB: own.SERVICE_JOB}, window=RATE_WINDOW)})",
                 legend(own.INSTANCE),
             ),
-            unit=Unit.COUNT,
+            unit=Unit.COUNT, width=8,
         ),
     ]  # fmt: skip
 
 
-def _quality(*, deep: bool) -> list[Panel]:
-    calls = rate(REQUESTS, (SERVICE,))
-    panels = [
-        ranking(
-            "Series by metric", "Label sets of each metric: what it costs Prometheus.",
-            PromQL(
-                f"topk(12, {total(select(own.SERIES), (own.METRIC,))} > 0)", legend(own.METRIC),
-                instant=True,
-            ),
-            unit=Unit.COUNT, width=8, height=9,
-        ),
-        chart(
-            "Calls without token counts", "Share of a service's calls that report no usage: fix "
-            "the instrumentation.",
-            PromQL(share(rate(MISSING_USAGE, (SERVICE,)), calls), legend(SERVICE)),
-            unit=Unit.SHARE, width=8, height=9,
-        ),
-        chart(
-            "Calls without a price", "Share of a service's calls that have no cost.",
-            PromQL(share(rate(UNPRICED, (SERVICE,)), calls), legend(SERVICE)),
-            unit=Unit.SHARE, width=8, height=9,
-        ),
-    ]  # fmt: skip
-    if not deep:
-        return [
-            *panels,
-            table(
-                "Newest traces", "What arrived last: how fresh the data is.",
-                TraceQL("{ }", limit=10),
-                columns=(trace_column("traceID"),), height=7,
-            ),
-        ]  # fmt: skip
-    return [
-        *panels,
-        table(
-            "Freshness", "How old the newest span of each service is, in ClickHouse.",
-            SQL(read("freshness")),
-            columns=(
-                Column(field="service", title="Service"),
-                time_column("newest", "Newest span"),
-                Column(field="age", title="Age", unit=Unit.SECONDS, steps=_AGE_STEPS),
-                Column(field="spans", title="Spans", unit=Unit.COUNT),
-            ),
-            width=8,
-        ),
-        table(
-            "Conventions", "Who speaks which convention, and whether its usage is understood.",
-            SQL(read("conventions")),
-            columns=(Column(field="without_usage", title="Without usage", steps=ANY_WARNS),),
-            width=10,
-        ),
-        table(
-            "Price lists", "The price lists that priced the range's calls.",
-            SQL(read("price_versions")),
-            columns=(time_column("last_used", "Last used"),),
-            width=6,
-        ),
-        chart(
-            "Stored", "Spans in ClickHouse by the time that they began.",
-            SQL(read("row_counts"), "time_series"),
-            unit=Unit.COUNT, width=24, height=6,
-        ),
-    ]  # fmt: skip
+def _in_an_hour(waiting: Metric) -> str:
+    return f"clamp_min(sum(predict_linear({select(waiting, window='15m')}, 3600)), 0)"

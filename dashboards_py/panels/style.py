@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from dashboards_py import datasources
+from dashboards_py.thresholds import Thresholds
 from exporter.spans.schema import TOKEN_KINDS
 
 BLUE, SKY, GREEN, YELLOW = "#0072B2", "#56B4E9", "#009E73", "#F0E442"
@@ -79,7 +80,9 @@ PERCENTILE_COLOURS = {"p50": SKY, "p90": BLUE, "p95": ORANGE, "p99": VERMILION}
 Steps = tuple[tuple[float, str], ...]
 """From which value on a colour holds; what is below the first is neutral or good."""
 
-ERROR_STEPS: Steps = ((0.01, WARNING), (0.10, BAD))
-LATENCY_STEPS: Steps = ((2.0, WARNING), (10.0, BAD))
+# The alert pack's limits at their defaults: a panel turns when an alert would.
+_LIMITS = Thresholds()
+ERROR_STEPS: Steps = ((_LIMITS.error_rate_elevated, WARNING), (_LIMITS.error_rate_high, BAD))
+LATENCY_STEPS: Steps = ((_LIMITS.latency_p95_s, WARNING), (5 * _LIMITS.latency_p95_s, BAD))
 ANY_IS_BAD: Steps = ((1, BAD),)
 ANY_WARNS: Steps = ((1, WARNING),)

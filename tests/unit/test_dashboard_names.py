@@ -25,7 +25,13 @@ Board = Mapping[str, Any]
 # ---- Names in PromQL ----
 
 _DECLARED = {
-    metric.name: metric for metric in (*catalog.METRICS, *own_metrics.OWN, *own_metrics.FOREIGN)
+    metric.name: metric
+    for metric in (
+        *catalog.METRICS,
+        *catalog.BUDGET_METRICS,
+        *own_metrics.OWN,
+        *own_metrics.FOREIGN,
+    )
 }
 _SUFFIXES = ("_bucket", "_sum", "_count")
 _MATCHERS = re.compile(r'(\w+)\s*(?:=~|!~|!=|=)\s*"(?:[^"\\]|\\.)*"')
