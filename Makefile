@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 help:
 	@echo "make run      start the service with the embedded engine in ./data"
 	@echo "make demo     send it the traffic of a small LLM application"
-	@echo "make generate the dashboards' JSON, from dashboards_py/"
+	@echo "make generate dashboards, rules and routes, from dashboards_py/"
 	@echo "make dashboards GRAFANA_URL=... GRAFANA_TOKEN=...   into your Grafana"
 	@echo "make test     run every test"
 	@echo "make lint     formatter, linter, types, import rules"

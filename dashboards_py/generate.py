@@ -1,9 +1,9 @@
-"""Write what is generated into dashboards_py/generated; `make generate`, and `--check` in CI.
+"""Write everything that is generated; `make generate`, and `--check` in CI.
 
 `dashboards/` is the set for a Grafana with the ClickHouse data source, `dashboards-core/` the one
 without.
 
-Also the list of panels in docs/dashboards.md.
+Also the alert pack (generate_rules.py) and the list of panels in docs/dashboards.md.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dashboards_py.dashboards import boards
+from dashboards_py.generate_rules import rules_files
+from dashboards_py.generate_rules import write as write_rules
 from dashboards_py.page import page
 
 GENERATED = Path(__file__).parent / "generated"
@@ -66,13 +68,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     described = page(documented) if documented else ""
     if not options.check:
         write(wanted, GENERATED)
+        write_rules(rules_files(), GENERATED)
         if described:
             PAGE.write_text(described, encoding="utf-8")
         return 0
-    found = stale(wanted, GENERATED) + (["docs/dashboards.md"] if described != documented else [])
+    found = stale(wanted, GENERATED) + _stale_rules()
+    found += ["docs/dashboards.md"] if described != documented else []
     for name in found:
         sys.stderr.write(f"stale: {name}; run `make generate` and commit\n")
     return 1 if found else 0
+
+
+def _stale_rules() -> list[str]:
+    return [
+        name
+        for name, text in rules_files().items()
+        if not (GENERATED / name).is_file()
+        or (GENERATED / name).read_text(encoding="utf-8") != text
+    ]
 
 
 if __name__ == "__main__":

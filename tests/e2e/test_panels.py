@@ -13,15 +13,16 @@ from urllib.parse import urlsplit
 
 import clickhouse_connect
 import pytest
+import yaml
 
-from dashboards_py.generate import dashboards
+from dashboards_py.generate import GENERATED, dashboards
 from tests.e2e.panel_sources import Scene, ask
 from tests.e2e.panel_traffic import SERVICES, traces
 from tests.support.clickhouse_http import clickhouse_http_server
 from tests.support.grafana_queries import Chosen
 from tests.support.history import Window, write_past
 from tests.support.otlp import NS
-from tests.support.prometheus import prometheus_server
+from tests.support.prometheus import prometheus_server, wait_until
 from tests.support.service import Metrics, Service, running_service, store_url
 
 _CONFIG = Path(__file__).parents[2] / "deploy/prometheus/prometheus.yml"
@@ -114,6 +115,11 @@ def _prometheus(directory: Path, service: Service, shown: Metrics, now: float) -
     rules = directory / "rules"
     rules.mkdir()
     (rules / "test.yml").write_text(_RULES)
+    for path in (GENERATED / "prometheus").glob("*.yml"):
+        groups = yaml.safe_load(path.read_text())["groups"]
+        # Each at the test's own interval: a group may wait five minutes for its first turn.
+        text = yaml.safe_dump({"groups": [group | {"interval": "2s"} for group in groups]})
+        (rules / path.name).write_text(text)
     return prometheus_server(
         _CONFIG,
         directory,
@@ -186,6 +192,19 @@ def test_the_waterfall_arrives_at_the_cost_of_now(scene: Scene) -> None:
     [rows] = [rows for query, _, rows in asked if query.place.startswith("Waterfall")]
     (_, _, before, _, _), *steps, (_, _, now, _, _) = rows
     assert before + sum((rise or 0) - (fall or 0) for *_, rise, fall in steps) == pytest.approx(now)
+
+
+def test_every_rule_can_be_evaluated(scene: Scene) -> None:
+    def rules() -> list[dict[str, Any]]:
+        groups = scene.prometheus.get("/api/v1/rules")["data"]["groups"]
+        return [rule for group in groups for rule in group["rules"]]
+
+    wait_until(
+        lambda: all(rule["health"] != "unknown" for rule in rules()),
+        30,
+        lambda: f"not evaluated: {[r['name'] for r in rules() if r['health'] == 'unknown']}",
+    )
+    assert {rule["name"]: rule.get("lastError") for rule in rules() if rule["health"] != "ok"} == {}
 
 
 def test_a_broken_and_an_empty_query_are_noticed(scene: Scene) -> None:
