@@ -36,9 +36,17 @@ TRACE_FILTER = " && ".join(
     f"{attribute} =~ `${{{variable}:regex}}`"
     for attribute, variable in (
         ("resource.service.name", "service"),
-        ("span.gen_ai.provider.name", "provider"),
-        ("span.gen_ai.request.model", "model"),
+        ("span.observatory.provider", "provider"),
+        ("span.observatory.model", "model"),
+        ("span.observatory.operation", "operation"),
     )
+)
+
+
+# Whatever convention a call came in: our Tempo API names what was found out about a span.
+CALLS = 'span.observatory.usage_role = "own"'
+SHOWN = ", ".join(
+    f"span.observatory.{name}" for name in ("model", "tokens.total", "cost_usd", "outcome")
 )
 
 

@@ -35,6 +35,15 @@ def trace_column(field: str = "TraceId") -> Column:
     return Column(field=field, title="Trace", links=(TRACE, TRACE_FLAMES), width=120)
 
 
+def span_column() -> Column:
+    """A span's id in a list of spans that Tempo's data source makes, as a link to its trace."""
+    link = Link(
+        "Open the trace",
+        go_to(uids.TRACES, carried=("prometheus",), trace_id="${__data.fields.traceIdHidden}"),
+    )
+    return Column(field="spanID", title="Span", links=(link,), width=150)
+
+
 def time_column(field: str, title: str) -> Column:
     """A point in time."""
     return Column(field=field, title=title, unit=Unit.TIME, width=180)

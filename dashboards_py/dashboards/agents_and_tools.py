@@ -166,7 +166,7 @@ def _runs(*, deep: bool) -> list[Panel]:
         return [
             table(
                 "Runs", "The newest traces with an agent. Click an id to open it.",
-                TraceQL('{ span.gen_ai.operation.name = "invoke_agent" }', limit=50),
+                TraceQL('{ span.observatory.class = "agent" }', limit=50),
                 columns=(trace_column("traceID"),), width=24, height=9,
             ),
             steps,

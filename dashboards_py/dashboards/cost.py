@@ -130,7 +130,7 @@ def _over_time(*, deep: bool) -> list[Panel]:
             "US dollars of each hour, day, week or month, whole periods. From ClickHouse, which "
             "is the cost of record.",
             SQL(read("cost_by_period"), "time_series"),
-            unit=Unit.DOLLARS, stacked=True, bars=True, display_name="${__field.labels.Model}",
+            unit=Unit.DOLLARS, stacked=True, bars=True, display_name="${__field.labels.model}",
             links=(MODEL_POINT_TO_TRACES,), calcs=("sum", "max"),
         )  # fmt: skip
     else:

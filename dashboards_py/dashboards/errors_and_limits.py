@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from dashboards_py import uids
-from dashboards_py.filters import TRACE_FILTER, choices, releases
-from dashboards_py.links import MODEL_POINT_TO_TRACES, POINT_TO_TRACES, time_column, trace_column
+from dashboards_py.filters import SHOWN, TRACE_FILTER, choices, releases
+from dashboards_py.links import (
+    MODEL_POINT_TO_TRACES,
+    POINT_TO_TRACES,
+    span_column,
+    time_column,
+    trace_column,
+)
 from dashboards_py.panels import (
     SQL,
     Board,
@@ -161,7 +167,7 @@ def _limits(*, deep: bool) -> list[Panel]:
             table(
                 "Remaining quota", "Calls whose answers say what is left of a limit.",
                 TraceQL(f"{{ {header} != nil }} | select({header})", table="spans"),
-                columns=(trace_column("traceIdHidden"),), width=8, height=8,
+                columns=(span_column(),), width=8, height=8,
             ),
             chart(
                 "Calls that clients try again", "Failures per second of the kinds that a client "
@@ -211,10 +217,10 @@ def _messages(*, deep: bool) -> list[Panel]:
                 "Failed traces", "The newest traces with a failed call; a span's status message is "
                 "in the trace.",
                 TraceQL(
-                    f"{{ {TRACE_FILTER} && status = error }} | select(statusMessage)",
+                    f"{{ {TRACE_FILTER} && status = error }} | select(statusMessage, {SHOWN})",
                     table="spans", limit=50,
                 ),
-                columns=(trace_column("traceIdHidden"),), width=18, height=10,
+                columns=(span_column(),), width=18, height=10,
             ),
             failing_tools,
         ]  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboards_py import uids
-from dashboards_py.filters import PROFILE_SELECTOR, choices, releases
+from dashboards_py.filters import CALLS, PROFILE_SELECTOR, choices, releases
 from dashboards_py.links import TRACE_FLAMES, time_column
 from dashboards_py.panels import (
     SQL,
@@ -124,7 +124,7 @@ def _drill(*, deep: bool) -> Panel:
         )  # fmt: skip
     return table(
         title, "Recent traces with model calls. Click an id to see its flame graphs.",
-        TraceQL('{ span.gen_ai.request.model =~ ".+" }', limit=50),
+        TraceQL(f"{{ {CALLS} }}", limit=50),
         columns=(Column(field="traceID", title="Trace", links=_DRILL, width=160),),
     )  # fmt: skip
 

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from dashboards_py import uids
-from dashboards_py.filters import STATUS_CHOICE, STATUS_CHOSEN, TRACE_FILTER, choices, releases
+from dashboards_py.filters import (
+    SHOWN,
+    STATUS_CHOICE,
+    STATUS_CHOSEN,
+    TRACE_FILTER,
+    choices,
+    releases,
+)
 from dashboards_py.links import (
     MODEL_POINT_TO_TRACES,
     MODEL_TO_PAGES,
     POINT_TO_TRACES,
+    span_column,
     time_column,
     trace_column,
 )
@@ -214,9 +222,9 @@ def _slowest(*, deep: bool) -> Panel:
     if not deep:
         return table(
             title,
-            "Traces with calls that took longer than a second. Click an id to open the trace.",
-            TraceQL(f"{{ {TRACE_FILTER} && duration > 1s }}"),
-            columns=(trace_column("traceID"),),
+            "Calls that took longer than a second. Click an id to open the trace.",
+            TraceQL(f"{{ {TRACE_FILTER} && duration > 1s }} | select({SHOWN})", table="spans"),
+            columns=(span_column(),),
             sort="Duration", width=16, height=12,
         )  # fmt: skip
     return table(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboards_py import uids
-from dashboards_py.filters import TRACE_FILTER, choices, releases
+from dashboards_py.filters import SHOWN, TRACE_FILTER, choices, releases
 from dashboards_py.links import MODEL_POINT_TO_TRACES, time_column, trace_column
 from dashboards_py.panels import (
     SQL,
@@ -34,6 +34,10 @@ _TRACE = Variable("trace_id", "Trace id")
 _INSPECT = Link(
     "Read it", go_to(uids.PROMPTS, span_id="${__data.fields.SpanId}", search="${search}")
 )
+_READ = Link(
+    "Read it",
+    go_to(uids.PROMPTS, trace_id="${__data.fields.traceIdHidden}", search="${search}"),
+)
 _WRITTEN = {TOKEN_TYPE: ("=~", "output.*|reasoning")}
 _ASKED = {TOKEN_TYPE: ("=~", "input.*|cache_.*")}
 
@@ -44,7 +48,7 @@ def board(*, deep: bool) -> Board:
         uid=uids.PROMPTS,
         title="LLM prompts",
         question="What was asked and answered, what did it use and cost, and how did it end?",
-        variables=(*choices(), *((_SEARCH, _SPAN) if deep else (_TRACE,))),
+        variables=(*choices(), _SEARCH, _SPAN if deep else _TRACE),
         annotations=(releases(deep=deep),),
         sections=(
             Section("Find and read", _read(deep=deep)),
@@ -57,12 +61,16 @@ def _read(*, deep: bool) -> list[Panel]:
     if not deep:
         return [
             table(
-                "Find", "The newest model calls of the chosen models. Click an id to read it.",
-                TraceQL(f"{{ {TRACE_FILTER} }}", table="spans", limit=100),
+                "Find", "The newest calls whose prompt holds the text above, in any case. Click "
+                "an id to read it below.",
+                TraceQL(
+                    f"{{ {TRACE_FILTER} && span.gen_ai.input.messages =~ `(?is).*${{search}}.*` }}"
+                    f" | select({SHOWN})",
+                    table="spans", limit=100,
+                ),
                 columns=(
                     Column(
-                        field="traceIdHidden", title="Trace",
-                        links=(Link("Read it", go_to(uids.PROMPTS, trace_id="${__value.raw}")),),
+                        field="spanID", title="Span", links=(_READ,), width=150,
                     ),
                 ),
                 width=24, height=9,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dashboards_py import uids
 from dashboards_py.dashboards.flame_graphs import COST_PROFILE
-from dashboards_py.filters import STATUS_CHOICE, TRACE_FILTER, choices, releases
+from dashboards_py.filters import CALLS, STATUS_CHOICE, TRACE_FILTER, choices, releases
 from dashboards_py.links import time_column, trace_column
 from dashboards_py.panels import (
     SQL,
@@ -31,7 +31,7 @@ from dashboards_py.sql import read
 from exporter.metrics.catalog import REQUESTS, SERVICE, STATUS
 
 _TRACE_ID = Variable("trace_id", "Trace id")
-_TRACEQL = Variable("traceql", "TraceQL", default='{ span.gen_ai.request.model =~ ".+" }')
+_TRACEQL = Variable("traceql", "TraceQL", default=f"{{ {CALLS} }}")
 _STATES = value_map({"running": ("running", WARNING), "finished": ("finished", GOOD)})
 
 
@@ -88,7 +88,7 @@ def _find(*, deep: bool) -> list[Panel]:
         recent,
         table(
             "Search", "Traces that match the TraceQL above, for example "
-            "{ status = error && span.gen_ai.usage.output_tokens > 1000 }.",
+            "{ status = error && span.observatory.cost_usd > 0.01 }.",
             TraceQL("$traceql", limit=50),
             columns=(trace_column("traceID"),),
             width=12, height=9,

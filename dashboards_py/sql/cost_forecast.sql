@@ -1,10 +1,14 @@
--- This month's cost so far, and at its end if the rest goes on like the last seven days.
+-- This month's cost so far (UTC), and at its end if the rest goes on like the last seven days, or
+-- like the time since the first call where that is less.
+WITH
+    now('UTC') AS instant,
+    toDateTime(toStartOfMonth(instant), 'UTC') AS month,
+    dateDiff('second', greatest(min(Time), instant - INTERVAL 7 DAY), instant) AS measured_s,
+    toFloat64(sumIf(CostUsd, Time >= instant - INTERVAL 7 DAY)) / greatest(measured_s, 3600) AS per_second
 SELECT
-    toFloat64(sumIf(CostUsd, Time >= toStartOfMonth(now()))) AS spent,
-    toFloat64(sumIf(CostUsd, Time >= now() - INTERVAL 7 DAY))
-        / greatest(dateDiff('second', greatest(min(Time), now() - INTERVAL 7 DAY), now()), 3600) AS per_second,
-    spent + per_second * dateDiff('second', now(), toStartOfMonth(now()) + INTERVAL 1 MONTH) AS forecast
+    toFloat64(sumIf(CostUsd, Time >= month)) AS spent,
+    spent + per_second * dateDiff('second', instant, month + INTERVAL 1 MONTH) AS forecast
 FROM llm_usage_1h
-WHERE Time >= least(toStartOfMonth(now()), now() - INTERVAL 7 DAY)
+WHERE Time >= least(month, instant - INTERVAL 7 DAY)
     AND /* filters */
 LIMIT 1

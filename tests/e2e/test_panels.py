@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -192,6 +193,23 @@ def test_the_waterfall_arrives_at_the_cost_of_now(scene: Scene) -> None:
     [rows] = [rows for query, _, rows in asked if query.place.startswith("Waterfall")]
     (_, _, before, _, _), *steps, (_, _, now, _, _) = rows
     assert before + sum((rise or 0) - (fall or 0) for *_, rise, fall in steps) == pytest.approx(now)
+
+
+def test_the_forecast_goes_on_at_the_rate_so_far(scene: Scene) -> None:
+    dashboard = _BOARDS["dashboards/cost.json"]
+    asked = ask(scene, dashboard, Chosen.defaults(dashboard))
+    [[(spent, forecast)]] = [
+        rows for query, _, rows in asked if query.place.startswith("This month")
+    ]
+    [(first, total)] = scene.clickhouse.query(
+        "SELECT toUnixTimestamp(min(Time)), toFloat64(sum(CostUsd)) FROM llm_usage_1h"
+    ).result_rows
+    now = datetime.now(UTC)
+    left = (now.replace(day=1) + timedelta(days=32)).replace(
+        day=1, hour=0, minute=0, second=0, microsecond=0
+    ) - now
+    per_second = total / max(now.timestamp() - first, 3600)
+    assert forecast == pytest.approx(spent + per_second * left.total_seconds(), rel=0.01)
 
 
 def test_every_rule_can_be_evaluated(scene: Scene) -> None:
