@@ -5,7 +5,7 @@ from __future__ import annotations
 from dashboards_py import uids
 from dashboards_py.dashboards._budgets import budgets
 from dashboards_py.dashboards._cost_quality import tokens, trust
-from dashboards_py.filters import PROFILE_SELECTOR, choices, releases
+from dashboards_py.filters import CALLS, PROFILE_SELECTOR, TRACE_FILTER, choices, releases
 from dashboards_py.links import (
     MODEL_POINT_TO_TRACES,
     POINT_TO_TRACES,
@@ -19,6 +19,7 @@ from dashboards_py.panels import (
     Profile,
     PromQL,
     Section,
+    TraceQL,
     Unit,
     Variable,
     bars,
@@ -182,13 +183,13 @@ def _ranked(*, deep: bool) -> list[Panel]:
 
 
 def _core_users() -> Panel:
-    """Users are never a metric's label; the cost of the calls of one feature shows who they are."""
+    """Users are never a metric's label, so the spans are measured."""
+    per_user = "sum_over_time(span.observatory.cost_usd) by (span.observatory.user)"
     return chart(
-        "By feature over time",
-        "US dollars per hour by feature: the finest that metrics can say of who spends. Needs the "
-        f"metric label `{FEATURE.name}`.",
-        PromQL(f"{_HOUR_S} * {rate(COST, (FEATURE,))}", legend(FEATURE)),
-        unit=Unit.DOLLARS, width=8, stacked=True, links=(POINT_TO_TRACES,),
+        "By user", "US dollars of each interval, user by user.",
+        TraceQL(f"{{ {TRACE_FILTER} && {CALLS} }} | {per_user}", metrics=True),
+        unit=Unit.DOLLARS, width=8, stacked=True, bars=True, min_interval="5m", calcs=("sum",),
+        links=(POINT_TO_TRACES,),
     )  # fmt: skip
 
 

@@ -78,16 +78,18 @@ class SQL:
 
 @dataclass(frozen=True, slots=True)
 class TraceQL:
-    """A search for traces, or one trace by its id."""
+    """A search for traces, one trace by its id, or with `metrics` a measure over time."""
 
     query: str
     table: Literal["traces", "spans"] = "traces"
     limit: int = 20
+    metrics: bool = False
     ref_id: str = ""
     source: Source = TEMPO
 
     def target(self) -> dict[str, Any]:
         """The query as the data source reads it."""
+        measured = {"metricsQueryType": "range"} if self.metrics else {}
         return {
             "filters": [],
             "limit": self.limit,
@@ -95,6 +97,7 @@ class TraceQL:
             "queryType": "traceql",
             "spss": 10,
             "tableType": self.table,
+            **measured,
         }
 
 

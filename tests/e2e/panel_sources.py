@@ -40,7 +40,7 @@ def ask(
     now = math.ceil(time.time())
     for query in grafana.queries(dashboard):
         # The service graph is drawn from metrics, so it needs no API.
-        if not _SPOKEN.get(query.source, True) and query.target["queryType"] != "serviceMap":
+        if not _SPOKEN.get(query.source, True) and query.target.get("queryType") != "serviceMap":
             continue
         within = grafana.time_range(query.time_from or dashboard["time"]["from"], now)
         try:
@@ -107,6 +107,10 @@ def _ask_tempo(scene: Scene, query: Query, chosen: Chosen, within: TimeRange) ->
         answer = http(f"{api}/v2/traces/{text}", headers={"Accept": "application/protobuf"})
         assert answer.status == 200, answer.body
         return [answer.body] if answer.body else []
+    if query.target.get("metricsQueryType") == "range":
+        asked = {"q": text, "start": int(within.start), "end": int(within.end)}
+        asked["step"] = f"{within.step_s(query.min_interval)}s"
+        return _get(f"{api}/metrics/query_range?{urlencode(asked)}")["series"]
     asked = {
         "q": text,
         "limit": query.target["limit"],
@@ -114,9 +118,13 @@ def _ask_tempo(scene: Scene, query: Query, chosen: Chosen, within: TimeRange) ->
         "start": int(within.start),
         "end": int(within.end),
     }
-    answer = http(f"{api}/search?{urlencode(asked)}", headers={"Accept": "application/json"})
+    return _get(f"{api}/search?{urlencode(asked)}")["traces"]
+
+
+def _get(url: str) -> Any:
+    answer = http(url, headers={"Accept": "application/json"})
     assert answer.status == 200, answer.body
-    return answer.json["traces"]
+    return answer.json
 
 
 def _connect(scene: Scene, method: str, asked: Mapping[str, Any]) -> Any:
