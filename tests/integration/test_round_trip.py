@@ -35,14 +35,14 @@ SCALARS = st.one_of(
 VALUES = st.recursive(
     SCALARS,
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(TEXT, inner, max_size=3)),
-    max_leaves=5,
+    max_leaves=3,
 ).map(any_value)
 # Few keys, so that some occur twice, and content among the others.
 KEYS = st.one_of(
     st.sampled_from(["a", "b", "gen_ai.input.messages", "gen_ai.prompt.0.content", "input.value"]),
     TEXT,
 )
-ATTRIBUTES = st.lists(st.builds(KeyValue, key=KEYS, value=VALUES), max_size=6)
+ATTRIBUTES = st.lists(st.builds(KeyValue, key=KEYS, value=VALUES), max_size=4)
 TIMES = st.integers(0, 2**63 - 1)
 EVENTS = st.builds(
     Span.Event,
@@ -76,9 +76,9 @@ def spans(draw: st.DrawFn) -> Span:
         end_time_unix_nano=start + draw(st.integers(0, 3600 * NS)),
         attributes=draw(ATTRIBUTES),
         dropped_attributes_count=draw(UINT32),
-        events=draw(st.lists(EVENTS, max_size=2)),
+        events=draw(st.lists(EVENTS, max_size=1)),
         dropped_events_count=draw(UINT32),
-        links=draw(st.lists(LINKS, max_size=2)),
+        links=draw(st.lists(LINKS, max_size=1)),
         dropped_links_count=draw(UINT32),
         status=Status(code=draw(st.sampled_from(Status.StatusCode.values())), message=draw(TEXT)),
         flags=draw(UINT32),
@@ -105,7 +105,7 @@ SCOPES = st.builds(
     dropped_attributes_count=UINT32,
 )
 SCOPE_SPANS = st.builds(
-    ScopeSpans, scope=SCOPES, spans=st.lists(spans(), min_size=1, max_size=3), schema_url=TEXT
+    ScopeSpans, scope=SCOPES, spans=st.lists(spans(), min_size=1, max_size=2), schema_url=TEXT
 )
 REQUESTS = st.builds(
     ExportTraceServiceRequest,
@@ -113,7 +113,7 @@ REQUESTS = st.builds(
         st.builds(
             ResourceSpans,
             resource=RESOURCES,
-            scope_spans=st.lists(SCOPE_SPANS, min_size=1, max_size=2),
+            scope_spans=st.lists(SCOPE_SPANS, min_size=1, max_size=1),
             schema_url=TEXT,
         ),
         min_size=1,
@@ -152,7 +152,7 @@ numbers = iter(range(1, 2**31))
 
 
 @settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

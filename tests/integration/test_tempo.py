@@ -298,12 +298,15 @@ def test_keys_are_listed_by_scope(tempo: Tempo):
     assert "http.route" in tempo.get("/api/search/tags").json["tagNames"]
 
 
+SERVICES = {("string", "shop"), ("string", "search"), ("string", "batch")}
+
+
 @pytest.mark.parametrize(
     ("tag", "q", "expected"),
     [
-        ("resource.service.name", "", {("string", "shop"), ("string", "search"), ("string", "batch")}),
+        ("resource.service.name", "", SERVICES),
         ("resource.service.name", '{name="find"}', {("string", "search")}),
-        ("resource.service.name", '{name="find" && .x=', {("string", "shop"), ("string", "search"), ("string", "batch")}),
+        ("resource.service.name", '{name="find" && .x=', SERVICES),
         ("span.http.response.status_code", "{}", {("int", "500")}),
         ("span.ratio", "", {("float", "0.5")}),
         ("span.hot", "", {("bool", "true")}),
@@ -429,8 +432,8 @@ def test_a_question_ends_when_its_client_hangs_up(tempo: Tempo):
     with closing(clickhouse_connect.get_client(dsn=tempo.service.clickhouse_url)) as client:
         client.command(
             "INSERT INTO otel_traces (Timestamp, TraceId, SpanId, StatusMessage) "
-            "SELECT fromUnixTimestamp64Nano({at:Int64}), 'old', toString(number), repeat('ab', 9999)"
-            " FROM numbers(30000)",
+            "SELECT fromUnixTimestamp64Nano({at:Int64}), 'old', toString(number), "
+            "repeat('ab', 9999) FROM numbers(30000)",
             parameters={"at": days_ago_ns},
         )
     # Minutes of work: every pattern goes through every letter.
