@@ -19,8 +19,10 @@ from opentelemetry.proto.trace.v1.trace_pb2 import (
 
 from exporter.query.stored import PROFILE_ID
 from tests.support.otlp import NS, any_value
+from tests.support.prometheus import wait_until
 from tests.support.service import Service, http
 
+PROTOBUF = {"Accept": "application/protobuf"}
 TEXT = st.text(max_size=12)
 UINT32 = st.integers(0, 2**32 - 1)
 IDS = st.binary(min_size=8, max_size=8).filter(any)
@@ -167,18 +169,31 @@ def test_what_goes_in_comes_out(service: Service, message: ExportTraceServiceReq
     assert service.export(message.SerializeToString()).status == 200
     service.wait_until_stored(before + 2 * len(sent))
     url = f"{service.endpoints.api}/tempo/api/traces/{trace_id.hex()}"
-    body = http(url, headers={"Accept": "application/protobuf"}).body
-    found = TracesData.FromString(body)
-    for resource in found.resource_spans:
-        for of_scope in resource.scope_spans:
-            for span in of_scope.spans:
-                assert span.attributes.pop().key == PROFILE_ID
-    given_back, expected = each_span(found.resource_spans), each_span(message.resource_spans)
-    assert given_back.keys() == expected.keys()
-    for span_id, wanted in expected.items():
-        for one, other in zip(given_back[span_id], wanted, strict=True):
-            assert one == other
-    assert sum(1 for r in found.resource_spans for s in r.scope_spans for _ in s.spans) == len(sent)
+    expected = each_span(message.resource_spans)
+    given_back: dict[bytes, tuple[Any, ...]] = {}
+
+    def is_whole() -> bool:
+        # Content is written a moment after the spans that it is of.
+        nonlocal given_back
+        found = TracesData.FromString(http(url, headers=PROTOBUF).body)
+        assert sum(len(s.spans) for r in found.resource_spans for s in r.scope_spans) == len(sent)
+        given_back = each_span(found.resource_spans)
+        for *_, span in given_back.values():
+            assert span.attributes.pop().key == PROFILE_ID
+        return given_back == expected
+
+    wait_until(is_whole, 5.0, lambda: _difference(given_back, expected))
+
+
+def _difference(
+    given_back: dict[bytes, tuple[Any, ...]], expected: dict[bytes, tuple[Any, ...]]
+) -> str:
+    return "\n".join(
+        f"--- came\n{one}\n--- went in\n{other}"
+        for span_id, wanted in expected.items()
+        for one, other in zip(given_back.get(span_id, ()), wanted, strict=False)
+        if one != other
+    )
 
 
 def _stored(service: Service) -> int:
