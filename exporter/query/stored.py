@@ -153,30 +153,37 @@ class _Writer:
 
     def spans(self, rows: Sequence[int]) -> dict[int, bytes]:
         """Return the body of each span."""
-        column = self._column
-        start = column("Timestamp")
-        ids = column("SpanId")
+        each = self._each
+        start = self._column("Timestamp")
+        ids = self._column("SpanId")
+        ends = [one + took for one, took in zip(start, self._column("Duration"), strict=True)]
         parts: list[list[bytes]] = [
-            [b"\x0a\x10" + bytes.fromhex(one) for one in column("TraceId")],
+            each("TraceId", lambda one: b"\x0a\x10" + bytes.fromhex(one)),
             [b"\x12\x08" + bytes.fromhex(one) for one in ids],
-            [text(b"\x1a", one) for one in column("TraceState")],
-            [b"\x22\x08" + bytes.fromhex(one) if one else b"" for one in column("ParentSpanId")],
-            [text(b"\x2a", one) for one in column("SpanName")],
-            [number(b"\x30", _KINDS[one]) for one in column("SpanKind")],
+            each("TraceState", lambda one: text(b"\x1a", one)),
+            each("ParentSpanId", lambda one: b"\x22\x08" + bytes.fromhex(one) if one else b""),
+            each("SpanName", lambda one: text(b"\x2a", one)),
+            each("SpanKind", lambda one: number(b"\x30", _KINDS[one])),
             [fixed64(b"\x39", one) for one in start],
-            [fixed64(b"\x41", one + d) for one, d in zip(start, column("Duration"), strict=True)],
+            [fixed64(b"\x41", one) for one in ends],
             self._span_attributes(),
             self._profile_ids(ids),
-            [number(b"\x50", one) for one in column("DroppedAttributesCount")],
+            each("DroppedAttributesCount", lambda count: number(b"\x50", count)),
             self._events(),
-            [number(b"\x60", one) for one in column("DroppedEventsCount")],
+            each("DroppedEventsCount", lambda count: number(b"\x60", count)),
             self._links(),
-            [number(b"\x70", one) for one in column("DroppedLinksCount")],
+            each("DroppedLinksCount", lambda count: number(b"\x70", count)),
             self._statuses(),
-            [fixed32(b"\x85\x01", one) for one in column("Flags")],
+            each("Flags", lambda flags: fixed32(b"\x85\x01", flags)),
         ]
         bodies = [b"".join(of_span) for of_span in zip(*parts, strict=True)]
         return {row: bodies[row] for row in rows}
+
+    def _each(self, name: str, write: Callable[[Any], bytes]) -> list[bytes]:
+        """Return a field of each row, written once for each distinct value."""
+        column = _single(self._table.column(name)).dictionary_encode()
+        written = [write(value) for value in column.dictionary.to_pylist()]
+        return [written[code] for code in column.indices.to_pylist()]
 
     def _column(self, name: str) -> list[Any]:
         column = self._table.column(name)
@@ -201,7 +208,7 @@ class _Writer:
     def _span_attributes(self) -> list[bytes]:
         plain = self._maps("SpanAttributes", "SpanAttributeTypes")
         if CONTENT_ATTRIBUTES not in self._table.schema.names:
-            return [b"".join([b"\x4a" + one for one in of_span]) for of_span in plain]
+            return [_repeated(b"\x4a", of_span) for of_span in plain]
         content = self._maps(CONTENT_ATTRIBUTES, CONTENT_ATTRIBUTE_TYPES)
         has_places = CONTENT_ATTRIBUTE_POSITIONS in self._table.schema.names
         places: Iterable[list[int] | None] = (
@@ -214,28 +221,34 @@ class _Writer:
             for place, one in zip(at or [], of_content, strict=False):
                 whole.insert(place, one)
             whole += of_content[len(at or []) :]
-            joined.append(b"".join([b"\x4a" + one for one in whole]))
+            joined.append(_repeated(b"\x4a", whole))
         return joined
 
     def _maps(self, name: str, types: str) -> list[list[bytes]]:
         """Return the attributes of each row, each after its length."""
         return self._owned(_single(self._table.column(name)), _single(self._table.column(types)))
 
-    def _owned(self, maps: pa.MapArray, types: pa.MapArray) -> list[list[bytes]]:
+    def _owned(self, maps: pa.MapArray, kinds: pa.MapArray) -> list[list[bytes]]:
         offsets, keys, values = _flat(maps)
-        type_offsets, type_keys, type_values = _flat(types)
+        type_offsets, type_keys, type_values = _flat(kinds)
         one = self._key_values.one
         found: list[list[bytes]] = []
         for at in range(len(maps)):
             first, last = offsets[at], offsets[at + 1]
-            first_type, last_type = type_offsets[at], type_offsets[at + 1]
-            if first_type == last_type:
-                found.append([one(keys[n], values[n], "string") for n in range(first, last)])
-                continue
-            typed = list(
-                zip(type_keys[first_type:last_type], type_values[first_type:last_type], strict=True)
+            types_from, types_to = type_offsets[at], type_offsets[at + 1]
+            kind_of = dict(
+                zip(type_keys[types_from:types_to], type_values[types_from:types_to], strict=True)
             )
-            kinds = _kinds_of(keys[first:last], typed)
+            if len(kind_of) == types_to - types_from:
+                kind = kind_of.get
+                found.append([
+                    one(keys[n], values[n], kind(keys[n], "string")) for n in range(first, last)
+                ])  # fmt: skip
+                continue
+            types = zip(
+                type_keys[types_from:types_to], type_values[types_from:types_to], strict=True
+            )
+            kinds = _kinds_of(keys[first:last], list(types))
             found.append([
                 one(key, value, kind)
                 for key, value, kind in zip(
@@ -294,6 +307,10 @@ class _Writer:
         bodies = [tag + sized(b"".join(of_child)) for of_child in zip(*parts, strict=True)]
         base = offsets[0]
         return [b"".join(bodies[first - base : last - base]) for first, last in pairwise(offsets)]
+
+
+def _repeated(tag: bytes, bodies: list[bytes]) -> bytes:
+    return tag + tag.join(bodies) if bodies else b""
 
 
 def _kinds_of(keys: Sequence[str], types: Sequence[tuple[str, str]]) -> list[str]:

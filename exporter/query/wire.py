@@ -16,6 +16,8 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
 _SMALL = tuple(bytes([number]) for number in range(128))
 _CACHED_CHARS_MAX = 256
+# Its length and the length of what holds it are a byte each.
+_SHORT_BYTES = 125
 _FIXED64 = struct.Struct("<Q").pack
 _FIXED32 = struct.Struct("<I").pack
 _DOUBLE = struct.Struct("<d").pack
@@ -93,19 +95,23 @@ class KeyValues:
 
 
 def _key_value(key: str, value: str, kind: str) -> bytes:
+    named = _key(key)
     if kind == "string":
-        # Most are, so the steps below in one.
         said = value.encode()
-        body = b"\x0a" + varint(len(said)) + said
-        named = _key(key)
-        after = _VALUE + varint(len(body)) + body
-        return varint(len(named) + len(after)) + named + after
-    write = _VALUES.get(kind)
-    if write is None:
-        body = json_format.Parse(kind, AnyValue()).SerializeToString()
+        size = len(said)
+        # Most are short text, so the steps of the general case in one.
+        if size <= _SHORT_BYTES:
+            after = b"\x12" + _SMALL[size + 2] + b"\x0a" + _SMALL[size] + said
+        else:
+            after = _VALUE + sized(b"\x0a" + sized(said))
     else:
-        body = write(value)
-    return sized(_key(key) + _VALUE + sized(body))
+        write = _VALUES.get(kind)
+        if write is None:
+            body = json_format.Parse(kind, AnyValue()).SerializeToString()
+        else:
+            body = write(value)
+        after = _VALUE + sized(body)
+    return varint(len(named) + len(after)) + named + after
 
 
 @lru_cache(maxsize=4096)
