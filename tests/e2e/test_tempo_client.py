@@ -26,7 +26,7 @@ def test_grafanas_parsers_read_every_answer(service: Service, tmp_path: Path):
     values = {"text": "x", "int": 3, "double": float("nan"), "true": True, "list": [1], "b": b"\0"}
     root = recent_call(values, number=1, trace=7)
     child = span(values, number=2, parent=1, trace=7, start_ns=root.start_time_unix_nano)
-    service.export(request(root, child, resource={}))
+    service.export(request(root, child, resource={}))  # No service is "unknown_service" to us.
     service.wait_until_stored(2)
     url = f"{service.endpoints.api}/tempo"
     asked = subprocess.run(
@@ -39,7 +39,7 @@ def test_grafanas_parsers_read_every_answer(service: Service, tmp_path: Path):
         "series": 1,
         "numbers": 1,
         "scopes": 2,
-        "values": 0,
+        "values": 1,
         "trace v1": 2,
         "trace v2": 2,
     }
