@@ -231,7 +231,9 @@ class _Writer:
 
     def _text(self, column: str, comparison: Comparison, value: str) -> str:
         if comparison is Comparison.MATCHES:
-            return f"match({column}, {self._names.bind(whole(value), 'String')})"
+            pattern = self._names.bind(whole(value), "String")
+            # The second part is computed before any row is read: a pattern that is none is said so.
+            return f"(match({column}, {pattern}) AND isNotNull(match('', {pattern})))"
         return f"{column} {comparison.value} {self._names.bind(value, 'String')}"
 
     def _number(self, value: float) -> str:

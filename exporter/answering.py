@@ -15,11 +15,17 @@ from exporter.api.data.traces import TraceAnswers, traces_router
 from exporter.api.data.usage import UsageAnswers, usage_router
 from exporter.api.explain import explain_router
 from exporter.api.pyroscope.router import pyroscope_router
+from exporter.api.tempo.router import TempoQuestions, tempo_router
+from exporter.genai.convention import load as load_conventions
+from exporter.genai.normalise import Normaliser
 from exporter.query.explain import Explainer
 from exporter.questions.explain import ExplainQuestions
 from exporter.questions.kept import Kept
 from exporter.questions.lists import ListQuestions
 from exporter.questions.profiles import ProfileLimits, ProfileQuestions
+from exporter.questions.search import SearchQuestions
+from exporter.questions.series import SeriesQuestions
+from exporter.questions.tags import TagQuestions
 from exporter.questions.traces import TraceQuestions
 from exporter.questions.usage import UsageQuestions
 from exporter.settings import Settings
@@ -36,7 +42,22 @@ def routers(settings: Settings, reads: ReadPool, explainer: Explainer) -> Iterat
     yield explain_router(ExplainQuestions(reads, explainer).explain)
     yield pyroscope_router(profiles, nodes_max=settings.flame_nodes_max)
     yield flamegraph_router(profiles.flame_graph)
+    yield _tempo(reads)
     yield from _data(settings, reads)
+
+
+def _tempo(reads: ReadPool) -> APIRouter:
+    is_content = Normaliser(load_conventions()).is_content
+    tags = TagQuestions(reads, is_content)
+    return tempo_router(
+        TempoQuestions(
+            trace=TraceQuestions(reads).viewed,
+            search=SearchQuestions(reads, is_content).search,
+            series=SeriesQuestions(reads, is_content).series,
+            keys=tags.keys,
+            values=tags.values,
+        )
+    )
 
 
 def _data(settings: Settings, reads: ReadPool) -> Iterator[APIRouter]:

@@ -76,7 +76,7 @@ def points(session: Session, asked: Asked, steps: Steps) -> list[Point]:
         groups += f"if({number} > 0, pow(2, ceil(log2({number}))), 0) AS Bucket, "
     condition = clause(asked.condition, names, asked.beyond)
     if number:
-        condition = f"({condition} AND isNotNull({number}))"
+        condition = f"({condition} AND isFinite({number}))"
     rows = session.rows(
         named_sql("metrics_range")
         .replace("/* groups */", groups)

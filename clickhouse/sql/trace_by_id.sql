@@ -2,8 +2,13 @@
 -- only where it is asked for. A span that came twice is there twice, the one that counts first.
 SELECT
     /* columns */,
+    hex(sipHash128(ResourceAttributes, ResourceAttributeTypes, ResourceSchemaUrl,
+        ResourceDroppedAttributesCount, ResourceEntityRefs)) AS ResourceGroup,
+    hex(sipHash128(ScopeName, ScopeVersion, ScopeAttributes, ScopeAttributeTypes, ScopeSchemaUrl,
+        ScopeDroppedAttributesCount)) AS ScopeGroup,
     ContentAttributes,
-    ContentAttributeTypes
+    ContentAttributeTypes,
+    ContentAttributePositions
 FROM otel_traces AS s
 LEFT ANY JOIN
 (
@@ -12,7 +17,8 @@ LEFT ANY JOIN
         mapApply((k, v) -> (k, if({all_content:Bool} OR has({content_keys:Array(String)}, k), v, '')), Attributes)
             AS ContentAttributes,
         mapFilter((k, v) -> {all_content:Bool} OR has({content_keys:Array(String)}, k), AttributeTypes)
-            AS ContentAttributeTypes
+            AS ContentAttributeTypes,
+        AttributePositions AS ContentAttributePositions
     FROM llm_content
     WHERE TraceId = {trace_id:String}
         AND Timestamp >= fromUnixTimestamp64Nano({start_ns:Int64})

@@ -134,8 +134,12 @@ class Normaliser:
         if not is_content.any():
             return replace(batch, content=None)
         marked = is_content[attributes.codes]
+        entries = np.flatnonzero(marked)
         return replace(
-            batch, attributes=attributes.select(~marked), content=attributes.select(marked)
+            batch,
+            attributes=attributes.select(~marked),
+            content=attributes.select(marked),
+            content_positions=entries - attributes.offsets[attributes.owners[entries]],
         )
 
     def is_content(self, key: str) -> bool:

@@ -105,10 +105,9 @@ class Explainer:
     def __call__(self, table: pa.RecordBatch | pa.Table) -> TraceExplanation:
         """Return the explanation of a trace's rows, at least one, in their order."""
         rows = as_rows(table)
-        rebuilt = rebuild(rows)
+        rebuilt = rebuild(table)
         stored = [rows[position] for position in rebuilt.rows]
-        request = rebuilt.request.SerializeToString()
-        decoded, _ = self._decoder.decode([request], rows[0]["Timestamp"])
+        decoded, _ = self._decoder.decode([rebuilt.request], rows[0]["Timestamp"])
         assert len(decoded) == len(stored), "a stored span was refused"  # noqa: S101 - our mistake
         stages = self._stages(decoded, stored)
         spans = [self._span(stages, position) for position in range(len(stored))]

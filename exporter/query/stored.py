@@ -1,55 +1,55 @@
-"""Give stored rows back as the OTLP request that they came from.
+"""Give stored rows back as the OTLP request that they came from: what went in comes out.
 
-Exact for what a span can say: every attribute has its kind again, nested values come from the
-OTLP/JSON that is kept beside their text. Not kept, so not given back: the order of attributes that
-are content (they are last), keys that occur twice, and entity references of a resource.
+Exact for all that a span, its resource and its scope say, with types, order and keys that occur
+twice. Not kept, so not given back: fields and enum numbers that this version of OTLP does not
+have, times of events after 2262, and content that has reached the end of its own retention.
 """
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise, repeat
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
-from google.protobuf import json_format
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
-from opentelemetry.proto.resource.v1.resource_pb2 import Resource
-from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Span, Status
 
+from exporter.query.wire import KeyValues, fixed32, fixed64, message, number, sized, text
 from exporter.spans.schema import SPAN_COLUMNS, SPAN_KINDS, STATUS_CODES
 
 CONTENT_ATTRIBUTES = "ContentAttributes"
 CONTENT_ATTRIBUTE_TYPES = "ContentAttributeTypes"
+CONTENT_ATTRIBUTE_POSITIONS = "ContentAttributePositions"
 """Columns that rows may have besides: the span's attributes from `llm_content`."""
+RESOURCE_GROUP, SCOPE_GROUP = "ResourceGroup", "ScopeGroup"
+"""The same: equal where all is equal that is said of the resource, of the scope."""
+PROFILE_ID = "pyroscope.profile.id"
+"""Its value is the id under which Grafana asks for the span's own flame graph."""
 
-_RESOURCE = (
-    "ResourceAttributes",
-    "ResourceAttributeTypes",
-    "ResourceSchemaUrl",
-    "ResourceDroppedAttributesCount",
+_OF_RESOURCE = (
+    *("ResourceAttributes", "ResourceAttributeTypes", "ResourceSchemaUrl"),
+    *("ResourceDroppedAttributesCount", "ResourceEntityRefs"),
 )
-_SCOPE = (
-    "ScopeName",
-    "ScopeVersion",
-    "ScopeAttributes",
-    "ScopeAttributeTypes",
-    "ScopeSchemaUrl",
+_OF_SCOPE = (
+    *("ScopeName", "ScopeVersion", "ScopeAttributes", "ScopeAttributeTypes", "ScopeSchemaUrl"),
     "ScopeDroppedAttributesCount",
 )
 _TIMES = {column.name for column in SPAN_COLUMNS if "DateTime64" in column.clickhouse}
-
-Row = Mapping[str, Any]
-Pairs = Iterable[tuple[str, str]]
+_KINDS = {name: code for code, name in enumerate(SPAN_KINDS)}
+_CODES = {name: code for code, name in enumerate(STATUS_CODES)}
+_UNKNOWN_SERVICE = "unknown_service"
 
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """A request, and for each of its spans in their order the position of its row."""
+    """An ExportTraceServiceRequest's bytes (a TracesData's, too).
 
-    request: ExportTraceServiceRequest
+    `rows`: for each of its spans in their order the position of its row.
+    """
+
+    request: bytes
     rows: tuple[int, ...]
 
 
@@ -67,143 +67,288 @@ def as_rows(table: pa.RecordBatch | pa.Table) -> list[dict[str, Any]]:
     ]
 
 
-def rebuild(rows: Iterable[Row]) -> Rebuilt:
-    """Return the request; spans of one resource and scope stand together, in their order."""
-    grouped: dict[tuple[str, ...], dict[tuple[str, ...], list[tuple[int, Row]]]] = {}
-    for position, row in enumerate(rows):
-        of_resource = grouped.setdefault(_group(row, _RESOURCE), {})
-        of_resource.setdefault(_group(row, _SCOPE), []).append((position, row))
-    request = ExportTraceServiceRequest()
-    order: list[int] = []
-    for scopes in grouped.values():
-        first = next(iter(scopes.values()))[0][1]
-        resource_spans = request.resource_spans.add(
-            resource=_resource(first), schema_url=first["ResourceSchemaUrl"]
-        )
-        for members in scopes.values():
-            resource_spans.scope_spans.append(_scope_spans([row for _, row in members]))
-            order += [position for position, _ in members]
+def rebuild(table: pa.RecordBatch | pa.Table, *, for_viewers: bool = False) -> Rebuilt:
+    """Return the request; spans of one resource and scope stand together, in their order.
+
+    `for_viewers`: each span once and with `PROFILE_ID`, and nothing left out that Grafana's trace
+    view cannot do without: a status, and a service's name.
+    """
+    writer = _Writer(table, for_viewers=for_viewers)
+    resources: dict[str, dict[str, list[int]]] = {}
+    groups = zip(_groups(table, RESOURCE_GROUP), _groups(table, SCOPE_GROUP), strict=True)
+    kept = writer.first_rows() if for_viewers else range(table.num_rows)
+    by_row = list(groups)
+    for row in kept:
+        resource, scope = by_row[row]
+        resources.setdefault(resource, {}).setdefault(scope, []).append(row)
+    order = [row for scopes in resources.values() for rows in scopes.values() for row in rows]
+    spans = writer.spans(order)
+    request = b"".join(
+        message(b"\x0a", writer.resource(scopes, spans)) for scopes in resources.values()
+    )
     return Rebuilt(request, tuple(order))
 
 
-def _group(row: Row, names: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(repr(row[name]) for name in names)
+def _groups(table: pa.RecordBatch | pa.Table, name: str) -> list[str]:
+    if name in table.schema.names:
+        return table.column(name).to_pylist()
+    columns = _OF_RESOURCE if name == RESOURCE_GROUP else _OF_SCOPE
+    return [repr(row) for row in zip(*(table.column(c).to_pylist() for c in columns), strict=True)]
 
 
-def _resource(row: Row) -> Resource:
-    return Resource(
-        attributes=key_values(row["ResourceAttributes"], row["ResourceAttributeTypes"]),
-        dropped_attributes_count=row["ResourceDroppedAttributesCount"],
-    )
+class _Writer:
+    def __init__(self, table: pa.RecordBatch | pa.Table, *, for_viewers: bool) -> None:
+        self._table = table
+        self._for_viewers = for_viewers
+        self._key_values = KeyValues()
 
+    def first_rows(self) -> list[int]:
+        """Return the rows without those of spans that came before."""
+        ids = self._table.column("SpanId").to_pylist()
+        return sorted({span_id: row for row, span_id in reversed(list(enumerate(ids)))}.values())
 
-def _scope_spans(rows: list[Row]) -> ScopeSpans:
-    row = rows[0]
-    scope = InstrumentationScope(
-        name=row["ScopeName"],
-        version=row["ScopeVersion"],
-        attributes=key_values(row["ScopeAttributes"], row["ScopeAttributeTypes"]),
-        dropped_attributes_count=row["ScopeDroppedAttributesCount"],
-    )
-    spans = [_span(each) for each in rows]
-    return ScopeSpans(scope=scope, spans=spans, schema_url=row["ScopeSchemaUrl"])
+    # Resources and scopes: few, so row by row ---------------------------------------------
 
+    def resource(self, scopes: dict[str, list[int]], spans: dict[int, bytes]) -> bytes:
+        first = next(iter(scopes.values()))[0]
+        (row,) = as_rows(self._table.select(list(_OF_RESOURCE)).slice(first, 1))
+        pairs = row["ResourceAttributes"]
+        body = self._attributes(b"\x0a", pairs, row["ResourceAttributeTypes"])
+        if self._for_viewers and "service.name" not in dict(pairs):
+            body += b"\x0a" + self._key_values.one("service.name", _UNKNOWN_SERVICE, "string")
+        body += number(b"\x10", row["ResourceDroppedAttributesCount"])
+        body += _entity_refs(row["ResourceEntityRefs"])
+        return b"".join((
+            message(b"\x0a", body),
+            *(message(b"\x12", self._scope(rows, spans)) for rows in scopes.values()),
+            text(b"\x1a", row["ResourceSchemaUrl"]),
+        ))  # fmt: skip
 
-def _span(row: Row) -> Span:
-    start: int = row["Timestamp"]
-    attributes = key_values(row["SpanAttributes"], row["SpanAttributeTypes"])
-    attributes += key_values(
-        row.get(CONTENT_ATTRIBUTES) or (), row.get(CONTENT_ATTRIBUTE_TYPES) or ()
-    )
-    span = Span(
-        trace_id=bytes.fromhex(row["TraceId"]),
-        span_id=bytes.fromhex(row["SpanId"]),
-        parent_span_id=bytes.fromhex(row["ParentSpanId"]),
-        trace_state=row["TraceState"],
-        name=row["SpanName"],
-        kind=SPAN_KINDS.index(row["SpanKind"]),  # pyright: ignore[reportArgumentType]
-        start_time_unix_nano=start,
-        end_time_unix_nano=start + row["Duration"],
-        attributes=attributes,
-        dropped_attributes_count=row["DroppedAttributesCount"],
-        events=_events(row),
-        dropped_events_count=row["DroppedEventsCount"],
-        links=_links(row),
-        dropped_links_count=row["DroppedLinksCount"],
-        flags=row["Flags"],
-    )
-    code = STATUS_CODES.index(row["StatusCode"])
-    if code or row["StatusMessage"]:
-        span.status.CopyFrom(Status(code=code, message=row["StatusMessage"]))  # pyright: ignore[reportArgumentType]
-    return span
+    def _scope(self, rows: list[int], spans: dict[int, bytes]) -> bytes:
+        (row,) = as_rows(self._table.select(list(_OF_SCOPE)).slice(rows[0], 1))
+        scope = b"".join((
+            text(b"\x0a", row["ScopeName"]),
+            text(b"\x12", row["ScopeVersion"]),
+            self._attributes(b"\x1a", row["ScopeAttributes"], row["ScopeAttributeTypes"]),
+            number(b"\x20", row["ScopeDroppedAttributesCount"]),
+        ))  # fmt: skip
+        return b"".join((
+            message(b"\x0a", scope),
+            *(b"\x12" + sized(spans[each]) for each in rows),
+            text(b"\x1a", row["ScopeSchemaUrl"]),
+        ))  # fmt: skip
 
-
-def _events(row: Row) -> list[Span.Event]:
-    return [
-        Span.Event(
-            time_unix_nano=time,
-            name=name,
-            attributes=key_values(attributes, types),
-            dropped_attributes_count=dropped,
+    def _attributes(
+        self, tag: bytes, pairs: Sequence[tuple[str, str]], types: Sequence[tuple[str, str]]
+    ) -> bytes:
+        keys, values = [key for key, _ in pairs], [value for _, value in pairs]
+        kinds = _kinds_of(keys, types) if types else repeat("string")
+        one = self._key_values.one
+        return b"".join(
+            tag + one(key, value, kind)
+            for key, value, kind in zip(keys, values, kinds, strict=False)
         )
-        for time, name, attributes, types, dropped in zip(
-            row["Events.Timestamp"],
-            row["Events.Name"],
-            row["Events.Attributes"],
-            row["Events.AttributeTypes"],
-            row["Events.DroppedAttributesCount"],
-            strict=True,
+
+    # Spans: column by column -----------------------------------------------------------------
+
+    def spans(self, rows: Sequence[int]) -> dict[int, bytes]:
+        """Return the body of each span."""
+        each = self._each
+        start = self._column("Timestamp")
+        ids = self._column("SpanId")
+        ends = [one + took for one, took in zip(start, self._column("Duration"), strict=True)]
+        parts: list[list[bytes]] = [
+            each("TraceId", lambda one: b"\x0a\x10" + bytes.fromhex(one)),
+            [b"\x12\x08" + bytes.fromhex(one) for one in ids],
+            each("TraceState", lambda one: text(b"\x1a", one)),
+            each("ParentSpanId", lambda one: b"\x22\x08" + bytes.fromhex(one) if one else b""),
+            each("SpanName", lambda one: text(b"\x2a", one)),
+            each("SpanKind", lambda one: number(b"\x30", _KINDS[one])),
+            [fixed64(b"\x39", one) for one in start],
+            [fixed64(b"\x41", one) for one in ends],
+            self._span_attributes(),
+            self._profile_ids(ids),
+            each("DroppedAttributesCount", lambda count: number(b"\x50", count)),
+            self._events(),
+            each("DroppedEventsCount", lambda count: number(b"\x60", count)),
+            self._links(),
+            each("DroppedLinksCount", lambda count: number(b"\x70", count)),
+            self._statuses(),
+            each("Flags", lambda flags: fixed32(b"\x85\x01", flags)),
+        ]
+        bodies = [b"".join(of_span) for of_span in zip(*parts, strict=True)]
+        return {row: bodies[row] for row in rows}
+
+    def _each(self, name: str, write: Callable[[Any], bytes]) -> list[bytes]:
+        """Return a field of each row, written once for each distinct value."""
+        column = _single(self._table.column(name)).dictionary_encode()
+        written = [write(value) for value in column.dictionary.to_pylist()]
+        return [written[code] for code in column.indices.to_pylist()]
+
+    def _column(self, name: str) -> list[Any]:
+        column = self._table.column(name)
+        return (column.cast(pa.int64()) if name in _TIMES else column).to_pylist()
+
+    def _profile_ids(self, ids: list[str]) -> list[bytes]:
+        if not self._for_viewers:
+            return [b""] * len(ids)
+        one = self._key_values.one
+        return [b"\x4a" + one(PROFILE_ID, span_id, "string") for span_id in ids]
+
+    def _statuses(self) -> list[bytes]:
+        empty = b"\x7a\x00" if self._for_viewers else b""
+        found: list[bytes] = []
+        for code, said in zip(
+            self._column("StatusCode"), self._column("StatusMessage"), strict=True
+        ):
+            body = text(b"\x12", said) + number(b"\x18", _CODES[code])
+            found.append(b"\x7a" + sized(body) if body else empty)
+        return found
+
+    def _span_attributes(self) -> list[bytes]:
+        plain = self._maps("SpanAttributes", "SpanAttributeTypes")
+        if CONTENT_ATTRIBUTES not in self._table.schema.names:
+            return [_repeated(b"\x4a", of_span) for of_span in plain]
+        content = self._maps(CONTENT_ATTRIBUTES, CONTENT_ATTRIBUTE_TYPES)
+        has_places = CONTENT_ATTRIBUTE_POSITIONS in self._table.schema.names
+        places: Iterable[list[int] | None] = (
+            self._column(CONTENT_ATTRIBUTE_POSITIONS) if has_places else repeat(None, len(plain))
         )
-    ]
+        joined: list[bytes] = []
+        for of_span, of_content, at in zip(plain, content, places, strict=True):
+            whole = list(of_span)
+            # Positions are those in the whole list, so each is right once those before are in.
+            for place, one in zip(at or [], of_content, strict=False):
+                whole.insert(place, one)
+            whole += of_content[len(at or []) :]
+            joined.append(_repeated(b"\x4a", whole))
+        return joined
 
+    def _maps(self, name: str, types: str) -> list[list[bytes]]:
+        """Return the attributes of each row, each after its length."""
+        return self._owned(_single(self._table.column(name)), _single(self._table.column(types)))
 
-def _links(row: Row) -> list[Span.Link]:
-    return [
-        Span.Link(
-            trace_id=bytes.fromhex(trace_id),
-            span_id=bytes.fromhex(span_id),
-            trace_state=state,
-            attributes=key_values(attributes, types),
-            dropped_attributes_count=dropped,
-            flags=flags,
+    def _owned(self, maps: pa.MapArray, kinds: pa.MapArray) -> list[list[bytes]]:
+        offsets, keys, values = _flat(maps)
+        type_offsets, type_keys, type_values = _flat(kinds)
+        one = self._key_values.one
+        found: list[list[bytes]] = []
+        for at in range(len(maps)):
+            first, last = offsets[at], offsets[at + 1]
+            types_from, types_to = type_offsets[at], type_offsets[at + 1]
+            kind_of = dict(
+                zip(type_keys[types_from:types_to], type_values[types_from:types_to], strict=True)
+            )
+            if len(kind_of) == types_to - types_from:
+                kind = kind_of.get
+                found.append([
+                    one(keys[n], values[n], kind(keys[n], "string")) for n in range(first, last)
+                ])  # fmt: skip
+                continue
+            types = zip(
+                type_keys[types_from:types_to], type_values[types_from:types_to], strict=True
+            )
+            kinds = _kinds_of(keys[first:last], list(types))
+            found.append([
+                one(key, value, kind)
+                for key, value, kind in zip(
+                    keys[first:last], values[first:last], kinds, strict=True
+                )
+            ])  # fmt: skip
+        return found
+
+    def _events(self) -> list[bytes]:
+        return self._children(
+            "Events",
+            attributes=b"\x1a",
+            fields=(
+                ("Timestamp", lambda at: fixed64(b"\x09", at)),
+                ("Name", lambda name: text(b"\x12", name)),
+                ("DroppedAttributesCount", lambda count: number(b"\x20", count)),
+            ),
+            tag=b"\x5a",
         )
-        for trace_id, span_id, state, attributes, types, dropped, flags in zip(
-            row["Links.TraceId"],
-            row["Links.SpanId"],
-            row["Links.TraceState"],
-            row["Links.Attributes"],
-            row["Links.AttributeTypes"],
-            row["Links.DroppedAttributesCount"],
-            row["Links.Flags"],
-            strict=True,
+
+    def _links(self) -> list[bytes]:
+        return self._children(
+            "Links",
+            attributes=b"\x22",
+            fields=(
+                ("TraceId", lambda one: message(b"\x0a", bytes.fromhex(one)) if one else b""),
+                ("SpanId", lambda one: message(b"\x12", bytes.fromhex(one)) if one else b""),
+                ("TraceState", lambda one: text(b"\x1a", one)),
+                ("DroppedAttributesCount", lambda count: number(b"\x28", count)),
+                ("Flags", lambda flags: fixed32(b"\x35", flags)),
+            ),
+            tag=b"\x6a",
         )
-    ]
+
+    def _children(
+        self,
+        prefix: str,
+        *,
+        attributes: bytes,
+        fields: tuple[tuple[str, Callable[[Any], bytes]], ...],
+        tag: bytes,
+    ) -> list[bytes]:
+        lists = {
+            name: _single(self._table.column(f"{prefix}.{name}"))
+            for name in (*(name for name, _ in fields), "Attributes", "AttributeTypes")
+        }
+        offsets = lists["Attributes"].offsets.to_pylist()
+        if offsets[0] == offsets[-1]:
+            return [b""] * self._table.num_rows
+        owned = self._owned(lists["Attributes"].flatten(), lists["AttributeTypes"].flatten())
+        parts = [[b"".join([attributes + one for one in each]) for each in owned]]
+        for name, write in fields:
+            values = lists[name].flatten()
+            plain = values.cast(pa.int64()) if name == "Timestamp" else values
+            parts.append([write(value) for value in plain.to_pylist()])
+        bodies = [tag + sized(b"".join(of_child)) for of_child in zip(*parts, strict=True)]
+        base = offsets[0]
+        return [b"".join(bodies[first - base : last - base]) for first, last in pairwise(offsets)]
 
 
-def key_values(attributes: Pairs, types: Pairs) -> list[KeyValue]:
-    """Return attributes with their values as they were sent."""
-    kind_of = dict(types)
-    return [
-        KeyValue(key=key, value=_value(text, kind_of.get(key, "string")))
-        for key, text in attributes
-    ]
+def _repeated(tag: bytes, bodies: list[bytes]) -> bytes:
+    return tag + tag.join(bodies) if bodies else b""
 
 
-def _value(text: str, kind: str) -> AnyValue:  # noqa: PLR0911 - one return for each kind
-    match kind:
-        case "string":
-            return AnyValue(string_value=text)
-        case "empty":
-            return AnyValue()
-        case "bool":
-            return AnyValue(bool_value=text == "true")
-        case "int":
-            return AnyValue(int_value=int(text))
-        case "double":
-            return AnyValue(double_value=float(text))
-        case "bytes":
-            return AnyValue(bytes_value=base64.b64decode(text))
-        case "strindex":
-            return AnyValue(string_value_strindex=int(text))
-        case nested:
-            return json_format.Parse(nested, AnyValue())
+def _kinds_of(keys: Sequence[str], types: Sequence[tuple[str, str]]) -> list[str]:
+    """Return the kind of each attribute; of a key that occurs twice every entry has its own."""
+    if len({key for key, _ in types}) == len(types):
+        kind_of = dict(types)
+        return [kind_of.get(key, "string") for key in keys]
+    in_order: dict[str, list[str]] = {}
+    for key, kind in reversed(types):
+        in_order.setdefault(key, []).append(kind)
+    return [in_order[key].pop() if in_order.get(key) else "string" for key in keys]
+
+
+def _flat(maps: pa.MapArray) -> tuple[list[int], list[str], list[str]]:
+    """Return the offsets of n maps, n + 1 from 0, and all their keys and values."""
+    offsets = np.asarray(maps.offsets)
+    first, last = int(offsets[0]), int(offsets[-1])
+    keys = maps.keys.slice(first, last - first).to_pylist()
+    values = maps.items.slice(first, last - first).to_pylist()
+    return (offsets - first).tolist(), keys, values
+
+
+def _single(column: pa.Array | pa.ChunkedArray) -> Any:
+    if isinstance(column, pa.ChunkedArray):
+        return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+    return column
+
+
+def _entity_refs(said: str) -> bytes:
+    if not said:
+        return b""
+    return b"".join(
+        message(
+            b"\x1a",
+            text(b"\x0a", ref["schema_url"])
+            + text(b"\x12", ref["type"])
+            + b"".join(message(b"\x1a", key.encode()) for key in ref["id_keys"])
+            + b"".join(message(b"\x22", key.encode()) for key in ref["description_keys"]),
+        )
+        for ref in json.loads(said)
+    )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
 from clickhouse.reads.session import ReadPool
 from clickhouse.reads.traces import trace
 from clickhouse.reads.usage import Source
@@ -11,8 +13,11 @@ from clickhouse.reads.waterfall import waterfall_spans
 from exporter.cancellation import Cancellation
 from exporter.query.asked import Found, Page, TimeRange
 from exporter.query.otlp_json import otlp_json
-from exporter.query.stored import as_rows, rebuild
+from exporter.query.stored import rebuild
 from exporter.query.waterfall import WaterfallSpan, waterfall
+from exporter.spans.schema import COLLECTOR_COLUMNS, FIDELITY_COLUMNS
+
+_OF_OTLP = (*COLLECTOR_COLUMNS, *FIDELITY_COLUMNS)
 
 
 class TraceQuestions:
@@ -51,5 +56,13 @@ class TraceQuestions:
         if table is None:
             return None
         if not content:
-            table = table.drop_columns(["ContentAttributes", "ContentAttributeTypes"])
-        return otlp_json(rebuild(as_rows(table)).request)
+            table = table.drop_columns(
+                ["ContentAttributes", "ContentAttributeTypes", "ContentAttributePositions"]
+            )
+        return otlp_json(ExportTraceServiceRequest.FromString(rebuild(table).request))
+
+    def viewed(self, trace_id: str, cancellation: Cancellation) -> bytes | None:
+        """Return a trace for a viewer as the bytes of a TracesData, None when it is not stored."""
+        with self._pool.session(cancellation) as session:
+            table = trace(session, trace_id, None, _OF_OTLP)
+        return None if table is None else rebuild(table, for_viewers=True).request

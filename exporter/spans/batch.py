@@ -66,6 +66,17 @@ class Attributes:
         order, starts = self._by_key
         return order[starts[code] : starts[code + 1]]
 
+    @cached_property
+    def repeated(self) -> Bools:
+        """Whether the entry's owner has its key more than once."""
+        order, _ = self._by_key
+        codes, owners = self.codes[order], self.owners[order]
+        same = (codes[1:] == codes[:-1]) & (owners[1:] == owners[:-1])
+        found = np.zeros(len(codes), dtype=np.bool_)
+        found[order[1:][same]] = True
+        found[order[:-1][same]] = True
+        return found
+
     def select(self, keep: Bools) -> Attributes:
         """Return the same owners with only the entries marked in `keep`."""
         counts = np.concatenate(([0], np.cumsum(keep, dtype=np.int32)))
@@ -118,6 +129,8 @@ class SpanBatch:
     scope_attributes: Attributes
     content: Attributes | None = None
     """Attributes that hold prompts and answers, once the normaliser has set them apart."""
+    content_positions: Ints | None = None
+    """Where each entry of `content` stood among all attributes of its span, from 0."""
 
     def __len__(self) -> int:
         """Return the number of spans."""

@@ -5,6 +5,7 @@ The only module that knows ptars, which reads the bytes straight into nested Arr
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -228,10 +229,21 @@ def _span_columns(spans: pa.StructArray) -> dict[str, pa.Array]:
 def _resource_columns(resources: pa.StructArray) -> dict[str, pa.Array]:
     return {
         "ResourceSchemaUrl": resources.field("schema_url"),
+        "ResourceEntityRefs": _entity_refs(resources.field("resource")),
         "ResourceDroppedAttributesCount": _present(
             resources.field("resource"), "dropped_attributes_count", 0
         ),
     }
+
+
+def _entity_refs(resource: pa.StructArray) -> pa.StringArray:
+    """Return the entity references of each resource as JSON, empty where there are none."""
+    lists = resource.field("entity_refs")
+    if not len(lists.flatten()):
+        return pa.array([""] * len(lists), pa.string())
+    # A loop over resources, few in a batch, and only if one of them has any.
+    texts = [json.dumps(refs, separators=(",", ":")) if refs else "" for refs in lists.to_pylist()]
+    return pa.array(texts, pa.string())
 
 
 def _scope_columns(scopes: pa.StructArray) -> dict[str, pa.Array]:

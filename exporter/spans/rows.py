@@ -25,7 +25,7 @@ _CONTENT_TEXTS = (
     *("InputMessages", "OutputMessages", "ToolDefinitions"),
 )
 
-_KINDS = pa.array([KIND_NAMES.get(kind, "") for kind in ValueKind])
+_KINDS = pa.array([KIND_NAMES.get(kind, "string") for kind in ValueKind])
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,16 @@ def _content_rows(batch: SpanBatch) -> pa.RecordBatch:
     # A span that says everything in its events has content, but no attribute of it.
     for name, as_map in (("Attributes", text_map), ("AttributeTypes", type_map)):
         arrays[name] = _no_maps(len(kept)) if content is None else as_map(content).take(chosen)
+    arrays["AttributePositions"] = _positions(batch).take(chosen)
     return _table(CONTENT_COLUMNS, arrays)
+
+
+def _positions(batch: SpanBatch) -> pa.ListArray:
+    if batch.content is None or batch.content_positions is None:
+        offsets, positions = np.zeros(len(batch) + 1, dtype=np.int32), np.zeros(0, dtype=np.uint32)
+    else:
+        offsets, positions = batch.content.offsets, batch.content_positions
+    return pa.ListArray.from_arrays(offsets, pa.array(positions.astype(np.uint32)))
 
 
 def _no_maps(n: int) -> pa.MapArray:
@@ -135,8 +144,11 @@ def text_map(attributes: Attributes) -> pa.MapArray:
 
 
 def type_map(attributes: Attributes) -> pa.MapArray:
-    """Return what each value is that is not a string: a kind's name, or OTLP/JSON if nested."""
-    other: Bools = attributes.kinds != ValueKind.STRING
+    """Return what each value is that is not a string: a kind's name, or OTLP/JSON if nested.
+
+    Of a key that an owner has twice every entry is there, in order, a string as `string`.
+    """
+    other: Bools = (attributes.kinds != ValueKind.STRING) | attributes.repeated
     counts: NDArray[np.int32] = np.concatenate(([0], np.cumsum(other, dtype=np.int32)))
     keys = attributes.keys.take(pa.array(attributes.codes[other]))
     names = _KINDS.take(pa.array(attributes.kinds[other]))

@@ -62,7 +62,8 @@ class ValueKind(IntEnum):
     STRINDEX = 8
 
 
-# What an `...Types` map says of an attribute; a string is not listed there. A nested value is
+# What an `...Types` map says of an attribute; a string is not listed there, unless its key occurs
+# twice: the nth entry of a key belongs to its nth value. A nested value is
 # listed with its OTLP/JSON instead, because its plain text does not tell 1 from 1.0.
 KIND_NAMES: dict[ValueKind, str] = {
     ValueKind.EMPTY: "empty",
@@ -175,6 +176,7 @@ FIDELITY_COLUMNS: tuple[Column, ...] = (
     Column("ScopeAttributeTypes", _MAP, "the same for the scope"),
     Column("ResourceSchemaUrl", _LOW, "schema_url of the resource"),
     Column("ScopeSchemaUrl", _LOW, "schema_url of the scope"),
+    Column("ResourceEntityRefs", _LOW, "entity references of the resource, as JSON; empty: none"),
     Column("Flags", _UINT32, "W3C trace flags and OTLP's parent-is-remote bits"),
     Column("DroppedAttributesCount", _UINT32, "attributes that the SDK dropped"),
     Column("DroppedEventsCount", _UINT32, "events that the SDK dropped"),
@@ -258,6 +260,7 @@ CONTENT_COLUMNS: tuple[Column, ...] = (
     Column("ToolDefinitions", _STRING, "tools offered, JSON of gen_ai.tool.definitions"),
     Column("Attributes", _MAP, "the span attributes that hold content, as text"),
     Column("AttributeTypes", _MAP, "kind of each of them that is not a string"),
+    Column("AttributePositions", f"Array({_UINT32})", "place of each among the span's attributes"),
 )
 
 SPANS_TABLE = "otel_traces"

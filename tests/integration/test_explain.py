@@ -22,7 +22,7 @@ from clickhouse.migrate import Retention, migrate
 from clickhouse.reads.session import ReadLimits, Session
 from clickhouse.reads.traces import trace
 from exporter.cancellation import Cancellation
-from exporter.query.stored import as_rows, rebuild
+from exporter.query.stored import rebuild
 from exporter.settings import PREFIX
 from exporter.spans.rows import rows
 from tests.support.clickhouse_http import clickhouse_http_server
@@ -212,7 +212,9 @@ def test_the_store_gives_back_what_was_sent(tmp_path: Path) -> None:
             found = trace(session, TRACE)
             assert trace(session, "f" * 32) is None
     assert found is not None
-    assert rebuild(as_rows(found)).request == ExportTraceServiceRequest.FromString(payload)
+    assert ExportTraceServiceRequest.FromString(
+        rebuild(found).request
+    ) == ExportTraceServiceRequest.FromString(payload)
 
 
 def test_an_id_that_is_none_is_refused_before_anything_is_asked() -> None:

@@ -122,12 +122,16 @@ def test_a_newer_database_stops_the_start(client: Client, fresh: Address):
 
 def _changes() -> list[str]:
     """Return a pattern for each statement that changes something, in their order."""
-    names = [re.search(r"IF NOT EXISTS (\w+)", s) for m in migrations() for s in m.statements]
-    created = [f"^ *(--[^\\n]*\\n)*(?:CREATE|ALTER).*EXISTS {name[1]}\\b" for name in names if name]
+    changed = [
+        f"^ *(--[^\\n]*\\n)*{found[1]}.*EXISTS\\s+{found[2]}\\b"
+        for m in migrations()
+        for s in m.statements
+        if (found := re.search(r"(CREATE|ALTER)[^(]*IF NOT EXISTS\s+(\w+)", s))
+    ]
     return [
         "^ *CREATE DATABASE",
         "^ *CREATE TABLE IF NOT EXISTS schema_migrations",
-        *created,
+        *changed,
         "^ *INSERT INTO .?schema_migrations",
         "^ *ALTER TABLE otel_traces_trace_id_ts",
         "^ *ALTER TABLE llm_usage_1h",
