@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dashboards_py.expressions import select
+from collections.abc import Mapping
+
+from dashboards_py.expressions import AnyMetric, select
 from exporter.metrics.catalog import REQUESTS, Metric
 
 CALLER = {"service_name": "checkout", "provider": "openai"}
@@ -49,3 +51,8 @@ def histogram(
     total = [(sum(each), steps) for each, steps in stretches]
     found[select(metric, "_count", **labels)] = counter(*total)
     return found
+
+
+def on_target(metric: AnyMetric, target: Mapping[str, str]) -> str:
+    """Return a gauge's series as it is scraped from a target: `job` and `instance`."""
+    return f'{metric.sample_name}{{job="{target["job"]}",instance="{target["instance"]}"}}'

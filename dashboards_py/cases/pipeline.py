@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dashboards_py.alert import Case, Fire
-from dashboards_py.expressions import AnyMetric, select
-from dashboards_py.foreign import PARTS, READONLY_REPLICAS, REJECTED_INSERTS
-from dashboards_py.series import counter, gauge
+from dashboards_py.expressions import select
+from dashboards_py.series import counter, gauge, on_target
 from exporter.metrics.own import (
     BUDGET_READS,
     BUFFER_BYTES,
@@ -20,15 +19,9 @@ from exporter.metrics.own import (
 )
 
 _SELF = {"job": "llm-observatory", "instance": "a:9464"}
-_DATABASE = {"job": "clickhouse", "instance": "c:9363"}
 _ACCEPTED = select(SPANS, outcome="accepted", reason="")
 _FUTURE = select(SPANS, outcome="rejected", reason="in_the_future")
 _FAILED_INSERTS = select(INSERT_DURATION, "_count", table="otel_traces", outcome="retried")
-
-
-def _on(metric: AnyMetric, target: dict[str, str]) -> str:
-    """Return a gauge's series as it is scraped from a target."""
-    return f'{metric.sample_name}{{job="{target["job"]}",instance="{target["instance"]}"}}'
 
 
 def _lag(*stretches: tuple[tuple[float, ...], int]) -> dict[str, str]:
@@ -218,8 +211,8 @@ CASES: dict[str, tuple[Case, ...]] = {
         Case(
             title="20 MB more each minute, of 1000",
             series={
-                _on(QUEUE_LIMIT, _SELF): gauge((1e9, 90)),
-                _on(QUEUE_BYTES, _SELF): "0+0x10 20000000+20000000x34 0+0x40",
+                on_target(QUEUE_LIMIT, _SELF): gauge((1e9, 90)),
+                on_target(QUEUE_BYTES, _SELF): "0+0x10 20000000+20000000x34 0+0x40",
             },
             quiet=("10m", "20m", "60m"),
             # 600 MB are full after 30 minutes; 400 are left, for 20 minutes.
@@ -235,8 +228,8 @@ CASES: dict[str, tuple[Case, ...]] = {
         Case(
             title="full and steady is not filling",
             series={
-                _on(QUEUE_LIMIT, _SELF): gauge((1e9, 90)),
-                _on(QUEUE_BYTES, _SELF): gauge((9e8, 90)),
+                on_target(QUEUE_LIMIT, _SELF): gauge((1e9, 90)),
+                on_target(QUEUE_BYTES, _SELF): gauge((9e8, 90)),
             },
             quiet=("40m",),
         ),
@@ -245,8 +238,8 @@ CASES: dict[str, tuple[Case, ...]] = {
         Case(
             title="60 % are used for ten minutes",
             series={
-                _on(BUFFER_LIMIT, _SELF): gauge((1000, 60)),
-                _on(BUFFER_BYTES, _SELF): gauge((100, 10), (600, 10), (100, 40)),
+                on_target(BUFFER_LIMIT, _SELF): gauge((1000, 60)),
+                on_target(BUFFER_BYTES, _SELF): gauge((100, 10), (600, 10), (100, 40)),
             },
             quiet=("9m", "30m"),
             fires=(
@@ -261,8 +254,8 @@ CASES: dict[str, tuple[Case, ...]] = {
         Case(
             title="half is",
             series={
-                _on(BUFFER_LIMIT, _SELF): gauge((1000, 60)),
-                _on(BUFFER_BYTES, _SELF): gauge((500, 60)),
+                on_target(BUFFER_LIMIT, _SELF): gauge((1000, 60)),
+                on_target(BUFFER_BYTES, _SELF): gauge((500, 60)),
             },
             quiet=("15m",),
         ),
@@ -324,53 +317,6 @@ CASES: dict[str, tuple[Case, ...]] = {
                 select(BUDGET_READS, outcome="failed"): counter((1, 90)),
             },
             quiet=("60m",),
-        ),
-    ),
-    "LLMClickHouseReadOnlyReplica": (
-        Case(
-            title="two tables take no writes",
-            series={_on(READONLY_REPLICAS, _DATABASE): gauge((0, 10), (2, 20), (0, 40))},
-            quiet=("9m", "12m", "50m"),
-            fires=(
-                Fire(
-                    at="20m",
-                    labels=_DATABASE,
-                    description="2 tables of c:9363 are read-only.",
-                ),
-            ),
-        ),
-    ),
-    "LLMClickHouseTooManyParts": (
-        Case(
-            title="merges fall behind",
-            series={_on(PARTS, _DATABASE): gauge((50, 10), (450, 30), (50, 40))},
-            quiet=("9m", "20m", "60m"),
-            fires=(
-                Fire(
-                    at="30m",
-                    labels=_DATABASE,
-                    description="A partition on c:9363 has 450 parts, the limit is 300.",
-                ),
-            ),
-        ),
-        Case(
-            title="300 is the limit",
-            series={_on(PARTS, _DATABASE): gauge((300, 60))},
-            quiet=("30m",),
-        ),
-    ),
-    "LLMClickHouseRejectedInserts": (
-        Case(
-            title="three inserts a minute are refused",
-            series={_on(REJECTED_INSERTS, _DATABASE): counter((0, 10), (3, 20), (0, 40))},
-            quiet=("10m", "45m"),
-            fires=(
-                Fire(
-                    at="20m",
-                    labels={"instance": "c:9363"},
-                    description="c:9363 refused 15 inserts in the last 5m.",
-                ),
-            ),
         ),
     ),
 }
