@@ -1,0 +1,1 @@
+"""A digest of a day or a week: what happened, what it cost, and what is unusual."""
