@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from clickhouse.store import Insert, Store, StoreLimits
 from exporter import __version__
-from exporter.answering import routers
+from exporter.answering import report_questions, routers
 from exporter.api.health import health_router
 from exporter.api.metrics import metrics_app
 from exporter.budgets import BudgetWatch, load_budgets
@@ -41,6 +41,7 @@ from exporter.queue import MemoryQueue
 from exporter.receive.admission import Admission, RequestLimits
 from exporter.receive.grpc import otlp_grpc_server
 from exporter.receive.http import otlp_http_app
+from exporter.reporting import scheduled
 from exporter.settings import Settings
 from exporter.spans.decode import Decoder, SpanLimits
 from exporter.spans.schema import NANOSECONDS
@@ -82,6 +83,8 @@ class App:
         self._explainer = Explainer(load_conventions(), PriceBook(overrides), settings.cost_source)
         self._budgets = _budgets(settings, self._database)
         self._telemetry.registry.register(self._budgets)
+        self._reports = report_questions(settings, self._database.reads, self._budgets)
+        self._schedule = scheduled(settings, self._reports.digest)
         self._hold = Hold(seconds=settings.hold_s, max_spans=settings.hold_max_spans)
         memory = TraceMemory(
             max_spans=settings.trace_memory_max_spans, max_age_s=settings.trace_memory_max_age_s
@@ -131,6 +134,8 @@ class App:
         self._store.start()
         self._streams.start()
         self._budgets.start()
+        if self._schedule is not None:
+            self._schedule.start()
         for worker in self._workers:
             worker.start()
         grpc_port = self._open_grpc_port()
@@ -155,6 +160,8 @@ class App:
         self._stopping = True
         deadline = time.monotonic() + self._settings.shutdown_timeout_s
         await asyncio.to_thread(self._budgets.stop)
+        if self._schedule is not None:
+            await asyncio.to_thread(self._schedule.stop)
         # New requests are told to come back from here on; those that wait are still answered.
         self._queue.close()
         accept, finish = self._workers
@@ -205,7 +212,7 @@ class App:
     def _api(self) -> FastAPI:
         app = FastAPI(title="LLM Observatory", version=__version__)
         app.include_router(health_router(self._problems))
-        for router in routers(self._settings, self._database.reads, self._explainer):
+        for router in routers(self._settings, self._database.reads, self._explainer, self._reports):
             app.include_router(router)
         app.include_router(self._streams.router())
         return app

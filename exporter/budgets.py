@@ -197,6 +197,11 @@ class BudgetWatch(Collector):
         self.reads = {"ok": 0, "failed": 0}
         """How many readings of a budget there were, by outcome."""
 
+    @property
+    def readings(self) -> tuple[Reading, ...]:
+        """The last readings; a budget that could not be read is missing."""
+        return self._readings
+
     def start(self) -> None:
         """Begin reading; without budgets there is nothing to do."""
         if self._budgets:

@@ -20,6 +20,7 @@ from exporter.errors import ConfigurationError
 from exporter.explain_cli import explain
 from exporter.flamegraph_cli import flamegraph
 from exporter.prices_cli import app as prices
+from exporter.report_cli import report
 from exporter.settings import CONFIG_VARIABLE, PREFIX, Settings, load
 from exporter.tokens_cli import tokenizers
 
@@ -77,6 +78,7 @@ app.command("explain")(explain)
 app.add_typer(dashboards, name="dashboards")
 app.command("flamegraph")(flamegraph)
 app.add_typer(alerts, name="alerts")
+app.command("report")(report)
 app.add_typer(prices, name="prices")
 app.add_typer(tokenizers, name="tokenizers")
 

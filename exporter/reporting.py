@@ -9,8 +9,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from exporter.cancellation import Cancellation
-from exporter.errors import ObservatoryError
+from exporter.errors import ConfigurationError, ObservatoryError
 from exporter.query.report.digest import Digest, Period
+from exporter.query.report.slack import slack
+from exporter.settings import Settings
+from exporter.webhooks import Webhook
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +38,7 @@ class ReportSchedule:
         period: Period,
         hour: int,
         *,
-        report: Callable[[Period, Cancellation], Digest],
+        report: Callable[[Period, None, Cancellation], Digest],
         send: Callable[[Digest], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -62,7 +65,7 @@ class ReportSchedule:
     def send(self) -> None:
         """Make one and send it; a failure is logged, the next one is sent all the same."""
         try:
-            self._send(self._report(self._period, self._cancellation))
+            self._send(self._report(self._period, None, self._cancellation))
         except ObservatoryError as error:
             log.warning("report not sent", extra={"error": str(error)})
         except Exception:
@@ -79,3 +82,28 @@ class ReportSchedule:
                 return
             if self._clock() >= due.timestamp():
                 self.send()
+
+
+def webhook(settings: Settings) -> Webhook:
+    """Return where reports are sent; raise ConfigurationError when that is not set."""
+    url = settings.report_webhook
+    if not url:
+        raise ConfigurationError(
+            "set report_slack_url or report_slack_url_file to an incoming webhook of Slack"
+        )
+    return Webhook(url, "report_slack_url")
+
+
+def scheduled(
+    settings: Settings, report: Callable[[Period, None, Cancellation], Digest]
+) -> ReportSchedule | None:
+    """Return the schedule that the settings ask for, None: none."""
+    if not settings.report_period:
+        return None
+    target = webhook(settings)
+    return ReportSchedule(
+        Period(settings.report_period),
+        settings.report_hour_utc,
+        report=report,
+        send=lambda digest: target.post(slack(digest)),
+    )

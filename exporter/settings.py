@@ -155,6 +155,19 @@ class Settings(BaseSettings):
         description="Frames of a flame graph; the smallest beyond it become `other`.",
     )
 
+    report_period: Literal["", "day", "week"] = Field(
+        "", description="Send a report of each day or week to Slack; empty: none."
+    )
+    report_hour_utc: int = Field(
+        7, ge=0, le=23, description="At which hour it is sent; that of a week on Monday."
+    )
+    report_slack_url: SecretStr | None = Field(
+        None, description="Slack's incoming webhook that it is sent to."
+    )
+    report_slack_url_file: Path | None = Field(
+        None, description="File that holds it, instead of the setting."
+    )
+
     metric_labels: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description=f"Labels to add to the metrics of calls: {', '.join(sorted(EXTRA_LABELS))}.",
@@ -267,6 +280,16 @@ class Settings(BaseSettings):
         if self.clickhouse_password_file is not None:
             return _text(self.clickhouse_password_file, "clickhouse_password_file").strip()
         return self.clickhouse_password.get_secret_value() if self.clickhouse_password else None
+
+    @property
+    def report_webhook(self) -> str:
+        """The webhook for reports, empty: there is none.
+
+        Raise ConfigurationError when its file cannot be read.
+        """
+        if self.report_slack_url_file is not None:
+            return _text(self.report_slack_url_file, "report_slack_url_file").strip()
+        return self.report_slack_url.get_secret_value() if self.report_slack_url else ""
 
     @classmethod
     def settings_customise_sources(

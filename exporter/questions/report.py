@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 
 from exporter.cancellation import Cancellation
@@ -26,13 +28,13 @@ class ReportQuestions:
 
     usage: UsageQuestions
     lists: ListQuestions
-    budgets: Callable[[], Sequence[BudgetLine]]
+    budgets: Callable[[], Sequence[BudgetLine]] = tuple
     """What was spent of each budget by now."""
-    now_ns: Callable[[], int]
+    now_ns: Callable[[], int] = time.time_ns
 
-    def digest(self, period: Period, stop: Cancellation) -> Digest:
-        """Return the report of the last whole period."""
-        within = period.last(self.now_ns())
+    def digest(self, period: Period, day: date | None, stop: Cancellation) -> Digest:
+        """Return the report of the period that holds a day, None: of the last whole one."""
+        within = period.last(self.now_ns()) if day is None else period.holding(day)
         about, page = About(within), Page(_ROWS)
         (summary,) = self.usage.summary(about, Tables.AUTO, stop).rows
         return Digest(

@@ -1,6 +1,6 @@
 """A report says what happened, what it cost and what is unusual, in every rendering."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from html.parser import HTMLParser
 from typing import Any
@@ -225,6 +225,14 @@ def test_a_report_is_about_the_last_whole_period(period: Period, expected: tuple
     assert tuple(shown) == expected
 
 
+@given(st.dates(date(2000, 1, 1), date(2200, 1, 1)), st.sampled_from(Period))
+def test_every_day_is_in_one_period(day: date, period: Period) -> None:
+    within = period.holding(day)
+    noon_ns = int(datetime.combine(day, time(12), UTC).timestamp()) * NANOSECONDS
+    assert within.start_ns < noon_ns < within.end_ns
+    assert period.holding(day + timedelta(days=1)).start_ns in {within.start_ns, within.end_ns}
+
+
 @given(
     st.integers(1_700_000_000, 1_900_000_000),
     st.integers(0, 23),
@@ -251,7 +259,7 @@ def test_a_report_that_cannot_be_made_does_not_end_the_schedule() -> None:
     sent: list[Digest] = []
     failing = [True, False]
 
-    def report(period: Period, _: Any) -> Digest:
+    def report(period: Period, *_: Any) -> Digest:
         if failing.pop(0):
             raise StoreUnavailableError("ClickHouse does not answer")
         return digest(period=period)
@@ -274,7 +282,7 @@ def test_a_report_is_sent_when_it_is_due() -> None:
     schedule = ReportSchedule(
         Period.DAY,
         7,
-        report=lambda period, _: digest(period=period),
+        report=lambda period, *_: digest(period=period),
         send=send,
         clock=lambda: next(times, due + 1),
     )

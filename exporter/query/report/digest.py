@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from statistics import fmean, pstdev
@@ -28,18 +28,21 @@ _FLOOR_USD = Decimal(1)
 
 
 class Period(StrEnum):
-    """What a report is about: the last whole day or week, in UTC. A week begins on Monday."""
+    """What a report is about: a whole day or week, in UTC. A week begins on Monday."""
 
     DAY = "day"
     WEEK = "week"
 
     def last(self, now_ns: int) -> TimeRange:
         """Return the last one that is over."""
-        now = datetime.fromtimestamp(now_ns // NANOSECONDS, UTC)
-        today = now.replace(hour=0, minute=0, second=0)
-        end = today if self is Period.DAY else today - timedelta(days=today.weekday())
-        end_ns = int(end.timestamp()) * NANOSECONDS
-        return TimeRange(end_ns - self._length_ns, end_ns)
+        return self.holding(datetime.fromtimestamp(now_ns // NANOSECONDS, UTC).date()).before
+
+    def holding(self, day: date) -> TimeRange:
+        """Return the one that holds a day, whether it is over or not."""
+        first = day if self is Period.DAY else day - timedelta(days=day.weekday())
+        start = datetime.combine(first, time(), UTC)
+        start_ns = int(start.timestamp()) * NANOSECONDS
+        return TimeRange(start_ns, start_ns + self._length_ns)
 
     def earlier(self, of: TimeRange) -> list[TimeRange]:
         """Return the periods that it is measured against: the same weekday, or the weeks before."""
