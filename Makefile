@@ -43,7 +43,7 @@ pictures: $(VENV)/.demo $(VENV)/.test $(BROWSER)/.installed
 	UPDATE_PICTURES=1 $(BIN)/python -m pytest tests/e2e/test_flame_clients.py
 
 test: $(VENV)/.test $(BROWSER)/.installed
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 coverage: $(VENV)/.test $(BROWSER)/.installed
 	$(BIN)/coverage erase

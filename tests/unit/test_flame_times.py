@@ -61,6 +61,11 @@ def by_span(spans: list[Span], values: np.ndarray) -> dict[Span, list[int]]:
 @example([Span(1, 1, 0, "a", 0, 10), Span(1, 2, 1, "b", 0, 2), Span(1, 3, 2, "c", 4, 8)], False)
 # Three at a time: what is left over goes to the root.
 @example([Span(1, 1, 0, "a", 0, 10), *(Span(1, i, 1, "b", 0, 10) for i in (2, 3, 4))], False)
+# The same span twice, many times over: the one with the children gets what is left over.
+@example(
+    [*[Span(2, 1, 0, "a", 0, 0)] * 20, *[Span(1, 1, 0, "b", 0, 3)] * 2, Span(1, 2, 1, "c", 0, 2)],
+    False,
+)
 def test_wall_time_belongs_to_the_deepest_running_spans_in_equal_parts(spans, far):
     if far:  # so far that a trace and a time do not fit into one number
         spans = [*spans, Span(99, 1, 0, "a", 0, 2**63 - 1)]

@@ -41,11 +41,13 @@ def lineage(spans: FlameSpans) -> Lineage:
 def first_order(spans: FlameSpans, rows: npt.NDArray[np.intp], *major: npt.NDArray[Any]) -> Ints:
     """Order rows by the major keys, then by all that a span is, the start first.
 
-    Only rows that are the same in everything are left to chance, which then makes no difference.
+    Rows that are the same in everything keep their order, whoever asks: the one that has the
+    children has to be the one that gets what is left over.
     """
     place = {text: at for at, text in enumerate(sorted(set(spans.frames)))}
     rank = np.array([place[text] for text in spans.frames], np.int32)
     keys = (
+        rows,
         spans.value[rows],
         spans.parent[rows],
         spans.span[rows],
