@@ -21,10 +21,10 @@ from exporter.database import Database
 from exporter.endpoints import Endpoints
 from exporter.errors import ConfigurationError
 from exporter.garbage import collect_seldom
+from exporter.genai.attribution.memory import TraceMemory
 from exporter.genai.convention import load as load_conventions
 from exporter.genai.estimate import Estimator
-from exporter.genai.memory import TraceMemory
-from exporter.genai.messages import ContentLimits, content_columns
+from exporter.genai.messages.content import ContentLimits, content_columns
 from exporter.genai.normalise import Normaliser
 from exporter.genai.prices import PriceBook, load_overrides
 from exporter.genai.pricing import Pricer
@@ -34,6 +34,7 @@ from exporter.listen import HttpServer, bind, shown_host
 from exporter.metrics.exposition import WorkloadCollector
 from exporter.metrics.observe import Observer
 from exporter.metrics.service_graph import ServiceGraph
+from exporter.notices.reports import scheduled
 from exporter.pipeline import Pipeline
 from exporter.query.explain import Explainer
 from exporter.questions.budgets import BudgetQuestions
@@ -41,7 +42,6 @@ from exporter.queue import MemoryQueue
 from exporter.receive.admission import Admission, RequestLimits
 from exporter.receive.grpc import otlp_grpc_server
 from exporter.receive.http import otlp_http_app
-from exporter.reporting import scheduled
 from exporter.settings import Settings
 from exporter.spans.decode import Decoder, SpanLimits
 from exporter.spans.schema import NANOSECONDS

@@ -1,4 +1,4 @@
-"""The command line: `llm-observatory serve | demo | version`."""
+"""The command line: `llm-observatory serve`, and what the commands/ folder has."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import typer
 
 from dashboards_py.push.cli import app as dashboards
 from exporter import __version__
-from exporter.alerts_cli import app as alerts
+from exporter.commands.alerts import app as alerts
+from exporter.commands.explain import explain
+from exporter.commands.flamegraph import flamegraph
+from exporter.commands.prices import app as prices
+from exporter.commands.report import report
+from exporter.commands.tokenizers import tokenizers
 from exporter.demo.cli import demo_command
 from exporter.endpoints import Endpoints
 from exporter.errors import ConfigurationError
-from exporter.explain_cli import explain
-from exporter.flamegraph_cli import flamegraph
-from exporter.prices_cli import app as prices
-from exporter.report_cli import report
 from exporter.settings import CONFIG_VARIABLE, PREFIX, Settings, load
-from exporter.tokens_cli import tokenizers
 
 
 def settings_help() -> str:
@@ -117,4 +117,10 @@ What to try next:
 
   make demo                          a small LLM application that sends traffic
   curl -s {endpoints.metrics} | grep ^llm_
+  .venv/bin/llm-observatory flamegraph --type cost --since 1h -o cost.svg
+
+In Grafana, data sources of these types, with these URLs:
+
+  Tempo        {endpoints.api}/tempo
+  Pyroscope    {endpoints.api}/pyroscope
 """

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from exporter.errors import RetryableError
-from exporter.genai.memory import TraceMemory
+from exporter.genai.attribution.memory import TraceMemory
 from exporter.hold import Held, Hold
 from exporter.queue import Queue, Ticket
 from exporter.spans.batch import SpanBatch

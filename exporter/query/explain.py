@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from exporter.genai.attribution.memory import TraceMemory
 from exporter.genai.convention import Conventions
 from exporter.genai.detect import Detector
 from exporter.genai.fields import CONTENT_FIELDS
-from exporter.genai.memory import TraceMemory
 from exporter.genai.normalise import Normaliser
 from exporter.genai.prices import PriceBook
 from exporter.genai.pricing import CostSource, Pricer

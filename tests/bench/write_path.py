@@ -29,9 +29,9 @@ from clickhouse.client import Writer, connect, parse_address
 from clickhouse.migrate import Retention, migrate
 from clickhouse.store import Insert, Store, StoreLimits
 from exporter.garbage import collect_seldom
+from exporter.genai.attribution.memory import TraceMemory
 from exporter.genai.convention import load
-from exporter.genai.memory import TraceMemory
-from exporter.genai.messages import ContentLimits, content_columns
+from exporter.genai.messages.content import ContentLimits, content_columns
 from exporter.genai.normalise import Normaliser
 from exporter.genai.prices import PriceBook
 from exporter.genai.pricing import Pricer

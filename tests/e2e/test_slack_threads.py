@@ -147,7 +147,7 @@ def test_a_restart_a_refusal_and_a_deleted_message_lose_nothing(tmp_path: Path) 
 def test_what_is_no_notification_is_refused(body: bytes) -> None:
     from fastapi.testclient import TestClient  # noqa: PLC0415
 
-    from exporter.slack_threads import SlackApi, Threads, threads_app  # noqa: PLC0415
+    from exporter.notices.slack_threads import SlackApi, Threads, threads_app  # noqa: PLC0415
 
     client = TestClient(threads_app(Threads(SlackApi("t", "http://127.0.0.1:1"))))
     assert client.post("/?channel=x", content=body).status_code == 422

@@ -14,9 +14,9 @@ from typing import Any
 import yaml
 from genai_prices import Usage, calc_price
 
+from exporter.genai.attribution.memory import TraceMemory
 from exporter.genai.convention import load
-from exporter.genai.memory import TraceMemory
-from exporter.genai.messages import ContentLimits, content_columns
+from exporter.genai.messages.content import ContentLimits, content_columns
 from exporter.genai.normalise import Normaliser
 from exporter.genai.prices import PriceBook
 from exporter.genai.pricing import Pricer

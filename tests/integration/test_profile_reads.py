@@ -16,7 +16,7 @@ from clickhouse.client import Writer, connect, parse_address
 from clickhouse.migrate import Retention, migrate
 from clickhouse.reads.session import ReadLimits, ReadPool
 from exporter.cancellation import Cancellation
-from exporter.genai.memory import TraceMemory
+from exporter.genai.attribution.memory import TraceMemory
 from exporter.query.flame.profile_types import BY_NAME
 from exporter.query.profiles.request import ProfileQuery, SeriesQuery, selection_of, time_of
 from exporter.questions.profiles import ProfileLimits, ProfileQuestions

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from prometheus_client import CollectorRegistry
 
-from exporter.genai.attribution import Reason
+from exporter.genai.attribution.memory import TraceMemory
+from exporter.genai.attribution.roles import Reason
+from exporter.genai.attribution.scene import Scene
 from exporter.genai.estimate import Estimator
-from exporter.genai.memory import TraceMemory
-from exporter.genai.scene import Scene
 from exporter.genai.tokenizers import Tokenizers
 from exporter.metrics.exposition import WorkloadCollector
 from exporter.metrics.observe import Observer

@@ -12,9 +12,9 @@ from hypothesis import given
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from exporter.explain_cli import _by_parent, _lines
+from exporter.commands.explain import _by_parent, _lines
 from exporter.genai import convention
-from exporter.genai.memory import TraceMemory
+from exporter.genai.attribution.memory import TraceMemory
 from exporter.genai.prices import Override, PriceBook
 from exporter.genai.pricing import CostSource, Pricer
 from exporter.query.explain import Explainer

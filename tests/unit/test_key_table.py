@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.genai.key_table import KeyTable
+from exporter.genai.attribution.key_table import KeyTable
 
 KEYS = st.one_of(st.integers(1, 40), st.integers(1, 2**64 - 1), st.just(2**64 - 1))
 

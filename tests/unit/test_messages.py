@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from exporter.genai import messages as module
-from exporter.genai.message_keys import Side, place_of
-from exporter.genai.messages import COLUMNS, ContentLimits, content_columns
+from exporter.genai.messages import content as module
+from exporter.genai.messages.content import COLUMNS, ContentLimits, content_columns
+from exporter.genai.messages.keys import Side, place_of
 from exporter.spans.batch import SpanBatch
 from exporter.spans.rows import rows
 from exporter.spans.schema import CONTENT_COLUMNS, CONTENT_TABLE

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.errors import MalformedError, RetryableError
-from exporter.genai.memory import TraceMemory
+from exporter.genai.attribution.memory import TraceMemory
 from exporter.hold import Hold
 from exporter.metrics.observe import Observer
 from exporter.pipeline import Pipeline

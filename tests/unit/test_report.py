@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.errors import StoreUnavailableError
+from exporter.notices.reports import ReportSchedule, next_due
 from exporter.query.asked import TimeRange
 from exporter.query.lists import ErrorRow, TraceRow
 from exporter.query.report.digest import Anomaly, BudgetLine, Digest, Period, anomalies
@@ -18,7 +19,6 @@ from exporter.query.report.markdown import markdown
 from exporter.query.report.slack import slack
 from exporter.query.report.words import count, usd
 from exporter.query.usage import NOTHING, GroupUsage, ModelUsage, Summary, compared, figures
-from exporter.reporting import ReportSchedule, next_due
 from exporter.spans.schema import NANOSECONDS
 
 HOSTILE = "a|b <script>alert(1)</script> [x](http://evil) `c` *d* & <!channel>"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from prometheus_client import CollectorRegistry
 
-from exporter.genai.memory import TraceMemory
+from exporter.genai.attribution.memory import TraceMemory
 from exporter.metrics.cardinality import OVERFLOW
 from exporter.metrics.exposition import WorkloadCollector
 from exporter.metrics.observe import Observer

@@ -12,7 +12,7 @@ import pytest
 from google.protobuf import json_format
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from exporter.genai.memory import TraceMemory
+from exporter.genai.attribution.memory import TraceMemory
 from exporter.spans.batch import SpanBatch
 from exporter.spans.decode import Decoder, SpanLimits
 from exporter.spans.schema import TOKEN_KINDS

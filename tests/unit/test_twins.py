@@ -10,9 +10,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from exporter.genai.attribution import Reason
-from exporter.genai.memory import TraceMemory
-from exporter.genai.twins import NEIGHBOURS_MAX, SLACK_NS
+from exporter.genai.attribution.memory import TraceMemory
+from exporter.genai.attribution.roles import Reason
+from exporter.genai.attribution.twins import NEIGHBOURS_MAX, SLACK_NS
 from exporter.spans.batch import SpanBatch
 from tests.support.otlp import ERROR, NOON_NS, OK, request, span
 from tests.unit.pipeline import NORMALISE, decode

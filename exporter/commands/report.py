@@ -17,9 +17,9 @@ from exporter.answering import report_questions
 from exporter.api.report import ReportForm, written
 from exporter.cancellation import Cancellation
 from exporter.errors import ConfigurationError
+from exporter.notices.reports import webhook
 from exporter.query.report.digest import Period
 from exporter.reach import NoAnswerError, asked, get
-from exporter.reporting import webhook
 from exporter.settings import Settings, load
 
 _OK, _NOT_FOUND = 200, 404

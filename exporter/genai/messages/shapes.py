@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from exporter.genai.message_item import (
+from exporter.genai.messages.item import (
     ASSISTANT,
     SYSTEM,
     Message,
@@ -19,7 +19,7 @@ from exporter.genai.message_item import (
     is_message,
     message,
 )
-from exporter.genai.message_parts import (
+from exporter.genai.messages.parts import (
     Fields,
     Part,
     first,

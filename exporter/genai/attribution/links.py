@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from exporter.genai.halves import Halves
-from exporter.genai.members import Records
-from exporter.genai.scene import Scene
-from exporter.genai.twins import SLACK_NS, is_one_call
+from exporter.genai.attribution.halves import Halves
+from exporter.genai.attribution.members import Records
+from exporter.genai.attribution.scene import Scene
+from exporter.genai.attribution.twins import SLACK_NS, is_one_call
 from exporter.spans.batch import Bools
 
 # So many traces are looked at together, when calls of one may be calls of the next.

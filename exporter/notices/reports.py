@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 
 from exporter.cancellation import Cancellation
 from exporter.errors import ConfigurationError, ObservatoryError
+from exporter.notices.webhooks import Webhook
 from exporter.query.report.digest import Digest, Period
 from exporter.query.report.slack import slack
 from exporter.settings import Settings
-from exporter.webhooks import Webhook
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from exporter.genai.message_parts import (
+from exporter.genai.messages.parts import (
     Fields,
     Part,
     first,

@@ -14,12 +14,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from exporter.genai.attribution import Line, Member, Reason, Role, decide
+from exporter.genai.attribution.halves import REASONS, ROLES, Halves, Ids
+from exporter.genai.attribution.links import Links
+from exporter.genai.attribution.members import KEY, UNDECIDED, Records, is_member, plain
+from exporter.genai.attribution.roles import Line, Member, Reason, Role, decide
+from exporter.genai.attribution.scene import Scene
 from exporter.genai.fields import REPORTED_ABOVE
-from exporter.genai.halves import REASONS, ROLES, Halves, Ids
-from exporter.genai.links import Links
-from exporter.genai.members import KEY, UNDECIDED, Records, is_member, plain
-from exporter.genai.scene import Scene
 from exporter.spans.arrow import holds, words
 from exporter.spans.batch import Bools, Keys, SpanBatch
 

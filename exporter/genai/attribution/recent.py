@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.genai.key_table import KeyTable
-from exporter.genai.members import RECORD, Records
+from exporter.genai.attribution.key_table import KeyTable
+from exporter.genai.attribution.members import RECORD, Records
 from exporter.spans.batch import Bools, Ints, Keys
 
 _RUN = np.dtype([("start", "i4"), ("stop", "i4"), ("previous", "i4")])

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from exporter.genai.message_keys import EVENT_NAMES, LAST_RANK, Form, Place, Side, place_of
+from exporter.genai.messages.keys import EVENT_NAMES, LAST_RANK, Form, Place, Side, place_of
 from exporter.spans.arrow import known, owners, pc
 from exporter.spans.batch import Attributes, Ints, SpanBatch
 

@@ -8,9 +8,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.genai.attribution import Reason, Role
-from exporter.genai.halves import REASONS, ROLES, Ids
-from exporter.genai.members import Records
+from exporter.genai.attribution.halves import REASONS, ROLES, Ids
+from exporter.genai.attribution.members import Records
+from exporter.genai.attribution.roles import Reason, Role
 from exporter.spans.batch import Bools, Ints
 
 _OWN, _ROLLUP = ROLES.index(Role.OWN), ROLES.index(Role.ROLLUP)

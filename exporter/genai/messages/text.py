@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from exporter.genai.message_item import Message
-from exporter.genai.message_parts import Part, json_text
+from exporter.genai.messages.item import Message
+from exporter.genai.messages.parts import Part, json_text
 
 # Their text has a column of its own.
 SYSTEM_ROLES = frozenset({"system", "developer"})

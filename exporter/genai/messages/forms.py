@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from exporter.genai.message_item import ASSISTANT, TOOL, USER, Message, message
-from exporter.genai.message_keys import BESIDE, Form, Side
-from exporter.genai.message_parts import (
+from exporter.genai.messages.item import ASSISTANT, TOOL, USER, Message, message
+from exporter.genai.messages.keys import BESIDE, Form, Side
+from exporter.genai.messages.parts import (
     Fields,
     Part,
     call_part,
@@ -20,8 +20,8 @@ from exporter.genai.message_parts import (
     response_part,
     text_part,
 )
-from exporter.genai.message_shapes import Content, conversation, definitions, system_parts
-from exporter.genai.message_sources import Entry
+from exporter.genai.messages.shapes import Content, conversation, definitions, system_parts
+from exporter.genai.messages.sources import Entry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from exporter.genai.message_forms import Context, read
-from exporter.genai.message_item import SYSTEM, Message
-from exporter.genai.message_keys import Side
-from exporter.genai.message_parts import Part, json_text
-from exporter.genai.message_shapes import Content
-from exporter.genai.message_sources import Sources
-from exporter.genai.message_text import SYSTEM_ROLES, conversation_text, parts_text
+from exporter.genai.messages.forms import Context, read
+from exporter.genai.messages.item import SYSTEM, Message
+from exporter.genai.messages.keys import Side
+from exporter.genai.messages.parts import Part, json_text
+from exporter.genai.messages.shapes import Content
+from exporter.genai.messages.sources import Sources
+from exporter.genai.messages.text import SYSTEM_ROLES, conversation_text, parts_text
 from exporter.spans.arrow import holds
 from exporter.spans.batch import SpanBatch
 

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.genai.attribution import Kind, Member, Reason, Role
-from exporter.genai.members import (
+from exporter.genai.attribution.members import (
     RECORD,
     UNDECIDED,
     Records,
@@ -23,8 +22,9 @@ from exporter.genai.members import (
     records,
     tagged_parents,
 )
-from exporter.genai.recent import Recent
-from exporter.genai.twins import NEIGHBOURS_MAX
+from exporter.genai.attribution.recent import Recent
+from exporter.genai.attribution.roles import Kind, Member, Reason, Role
+from exporter.genai.attribution.twins import NEIGHBOURS_MAX
 from exporter.spans.batch import Bools, Keys, SpanBatch
 
 ROLES = list(Role)

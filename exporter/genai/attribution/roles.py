@@ -32,7 +32,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from exporter.genai.twins import matched
+from exporter.genai.attribution.twins import matched
 
 
 class Role(StrEnum):

@@ -20,7 +20,7 @@ from dashboards_py.formats.routes import GROUP_BY
 from dashboards_py.thresholds import Configuration, ThresholdError, load
 from exporter.errors import ConfigurationError
 from exporter.listen import bind
-from exporter.slack_threads import SLACK_URL, SlackApi, Threads, threads_app
+from exporter.notices.slack_threads import SLACK_URL, SlackApi, Threads, threads_app
 
 app = typer.Typer(help="Try where alerts go.", no_args_is_help=True, rich_markup_mode=None)
 

@@ -1,0 +1,1 @@
+"""The commands of `llm-observatory`, one module each: what a person types and reads."""

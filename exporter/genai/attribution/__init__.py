@@ -1,0 +1,1 @@
+"""Who owns the usage: each call once, whoever reports it, in whatever order it arrives."""

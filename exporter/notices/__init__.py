@@ -1,0 +1,1 @@
+"""Messages to people: reports on a schedule, incidents as Slack threads, webhooks."""
