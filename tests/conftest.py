@@ -9,10 +9,11 @@ from hypothesis import settings
 from tests.support.clickhouse_http import ClickHouseServer, clickhouse_http_server
 from tests.support.service import Service, running_service, store_url
 
-# The same examples at every run of continuous integration; others at a person's every run.
-settings.register_profile("ci", derandomize=True)
-if os.environ.get("CI"):
-    settings.load_profile("ci")
+# The same examples at every run of continuous integration; others at a person's every run. How long
+# an example takes is the machine's business.
+settings.register_profile("local", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
 @pytest.fixture(scope="module")
