@@ -26,8 +26,9 @@ from exporter.genai.convention import load as load_conventions
 from exporter.genai.estimate import Estimator
 from exporter.genai.messages.content import ContentLimits, content_columns
 from exporter.genai.normalise import Normaliser
-from exporter.genai.prices import PriceBook, load_overrides
-from exporter.genai.pricing import Pricer
+from exporter.genai.prices.book import PriceBook
+from exporter.genai.prices.price_file import load_overrides
+from exporter.genai.prices.pricer import Pricer
 from exporter.genai.tokenizers import read as read_tokenizers
 from exporter.hold import Hold
 from exporter.listen import HttpServer, bind, shown_host

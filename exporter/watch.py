@@ -9,7 +9,7 @@ from clickhouse.store import Store
 from exporter import __version__
 from exporter.budgets import BudgetWatch
 from exporter.genai.estimate import Estimator
-from exporter.genai.price_age import newest_price
+from exporter.genai.prices.age import newest_price
 from exporter.hold import Hold
 from exporter.metrics.observe import Observer
 from exporter.queue import MemoryQueue

@@ -16,7 +16,8 @@ from clickhouse.reads.session import ReadPool
 from exporter.cancellation import Cancellation
 from exporter.errors import ConfigurationError
 from exporter.genai.convention import load as load_conventions
-from exporter.genai.prices import PriceBook, load_overrides
+from exporter.genai.prices.book import PriceBook
+from exporter.genai.prices.price_file import load_overrides
 from exporter.query.explain import Explainer
 from exporter.query.explanation import Cost, Evidence, Line, SpanExplanation, TraceExplanation
 from exporter.questions.explain import ExplainQuestions

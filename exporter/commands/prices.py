@@ -26,9 +26,11 @@ from exporter.errors import (
     StoreUnavailableError,
 )
 from exporter.genai.model_names import readings
-from exporter.genai.money import nano_dollars
-from exporter.genai.prices import Listing, PriceBook, Rate, RateCard, load_overrides
-from exporter.genai.pricing import CHARGE_KEYS, CostSource, Pricer
+from exporter.genai.prices.book import PriceBook
+from exporter.genai.prices.money import nano_dollars
+from exporter.genai.prices.price_file import load_overrides
+from exporter.genai.prices.pricer import CHARGE_KEYS, CostSource, Pricer
+from exporter.genai.prices.rates import Listing, Rate, RateCard
 from exporter.genai.transforms import provider as provider_name
 from exporter.settings import Settings, load
 from exporter.spans.batch import SpanBatch

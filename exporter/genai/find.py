@@ -16,7 +16,7 @@ from exporter.genai.convention import NS_PER_UNIT, FieldSource, Source, matches
 from exporter.genai.detect import Flags, has, present, spans_that_hold
 from exporter.genai.fields import HIGH_CARDINALITY
 from exporter.genai.json_text import JsonTexts
-from exporter.genai.money import money
+from exporter.genai.prices.money import money
 from exporter.genai.tokens import Counts
 from exporter.spans.arrow import equals, owners, pc, words
 from exporter.spans.batch import Attributes, Bools, Ints, SpanBatch

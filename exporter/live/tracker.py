@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from exporter.genai.money import nano_dollars
+from exporter.genai.prices.money import nano_dollars
 from exporter.live.meter import usd
 from exporter.spans.arrow import holds, known
 from exporter.spans.batch import SpanBatch

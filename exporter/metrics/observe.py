@@ -16,7 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from exporter.genai.fields import CALL, PENDING
-from exporter.genai.money import nano_dollars
+from exporter.genai.prices.money import nano_dollars
 from exporter.metrics import catalog
 from exporter.metrics.cardinality import LabelLimiter
 from exporter.metrics.catalog import Label, Metric, MetricType

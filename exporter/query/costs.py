@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
-from exporter.genai.prices import Listing, PriceBook, RateCard
-from exporter.genai.pricing import CHARGE_KEYS, NAME_CHARS_MAX, SLOT_NS, CostSource
+from exporter.genai.prices.book import PriceBook
+from exporter.genai.prices.pricer import CHARGE_KEYS, NAME_CHARS_MAX, SLOT_NS, CostSource
+from exporter.genai.prices.rates import Listing, RateCard
 from exporter.query.explanation import Card, Cost, Line
 from exporter.spans.schema import NANOSECONDS, TOKEN_KINDS
 

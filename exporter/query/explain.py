@@ -22,8 +22,8 @@ from exporter.genai.convention import Conventions
 from exporter.genai.detect import Detector
 from exporter.genai.fields import CONTENT_FIELDS
 from exporter.genai.normalise import Normaliser
-from exporter.genai.prices import PriceBook
-from exporter.genai.pricing import CostSource, Pricer
+from exporter.genai.prices.book import PriceBook
+from exporter.genai.prices.pricer import CostSource, Pricer
 from exporter.genai.tokens import Reading as TokenReading
 from exporter.genai.tokens import Rule, readings
 from exporter.query.costs import cost_of

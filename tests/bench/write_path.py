@@ -33,8 +33,8 @@ from exporter.genai.attribution.memory import TraceMemory
 from exporter.genai.convention import load
 from exporter.genai.messages.content import ContentLimits, content_columns
 from exporter.genai.normalise import Normaliser
-from exporter.genai.prices import PriceBook
-from exporter.genai.pricing import Pricer
+from exporter.genai.prices.book import PriceBook
+from exporter.genai.prices.pricer import Pricer
 from exporter.metrics.observe import Observer
 from exporter.metrics.service_graph import ServiceGraph
 from exporter.spans.decode import Decoder, SpanLimits

@@ -24,8 +24,9 @@ from clickhouse.reads.calls import CallReader, Calls
 from clickhouse.reprice import Repricer, changed
 from exporter.cli import app
 from exporter.errors import ConfigurationError
-from exporter.genai.prices import Alias, PriceBook
-from exporter.genai.pricing import CHARGE_KEYS, Pricer
+from exporter.genai.prices.book import PriceBook
+from exporter.genai.prices.price_file import Alias
+from exporter.genai.prices.pricer import CHARGE_KEYS, Pricer
 from exporter.spans.rows import rows
 from tests.support.clickhouse_http import clickhouse_http_server
 from tests.support.otlp import NS, request

@@ -8,8 +8,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from exporter.genai import convention
 from exporter.genai.normalise import Normaliser
-from exporter.genai.prices import PriceBook
-from exporter.genai.pricing import Pricer
+from exporter.genai.prices.book import PriceBook
+from exporter.genai.prices.pricer import Pricer
 from exporter.spans.batch import SpanBatch
 from exporter.spans.decode import Decoder, SpanLimits
 from tests.support.otlp import NOON_NS, NS, Attributes, request, span

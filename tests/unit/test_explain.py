@@ -15,8 +15,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from exporter.commands.explain import _by_parent, _lines
 from exporter.genai import convention
 from exporter.genai.attribution.memory import TraceMemory
-from exporter.genai.prices import Override, PriceBook
-from exporter.genai.pricing import CostSource, Pricer
+from exporter.genai.prices.book import PriceBook
+from exporter.genai.prices.price_file import Override
+from exporter.genai.prices.pricer import CostSource, Pricer
 from exporter.query.explain import Explainer
 from exporter.query.explanation import SpanExplanation, TraceExplanation
 from exporter.query.stored import (

@@ -21,8 +21,9 @@ from prometheus_client.samples import Exemplar, Sample
 
 from exporter.genai.estimate import Estimator
 from exporter.genai.find import TOKENS_MAX
-from exporter.genai.prices import Override, PriceBook
-from exporter.genai.pricing import Pricer
+from exporter.genai.prices.book import PriceBook
+from exporter.genai.prices.price_file import Override
+from exporter.genai.prices.pricer import Pricer
 from exporter.genai.tokenizers import Tokenizers
 from exporter.metrics import catalog
 from exporter.metrics.cardinality import OVERFLOW, VALUE_MAX_CHARS, LabelLimiter, SeriesTable

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.genai.model_names import Serves, readings, serves
-from exporter.genai.prices import PriceBook
+from exporter.genai.prices.book import PriceBook
 from exporter.genai.transforms import providers
 from tests.support.otlp import NOON
 

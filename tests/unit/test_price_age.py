@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from exporter.genai.price_age import newest_price
+from exporter.genai.prices.age import newest_price
 
 _TODAY = date(2026, 11, 21)
 

@@ -16,9 +16,10 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from exporter.errors import ConfigurationError
 from exporter.genai.find import TOKENS_MAX
-from exporter.genai.money import money, nano_dollars
-from exporter.genai.prices import PRICE_KEYS, Override, PriceBook, load_overrides
-from exporter.genai.pricing import CHARGED, Pricer
+from exporter.genai.prices.book import PRICE_KEYS, PriceBook
+from exporter.genai.prices.money import money, nano_dollars
+from exporter.genai.prices.price_file import Override, load_overrides
+from exporter.genai.prices.pricer import CHARGED, Pricer
 from exporter.spans.batch import SpanBatch
 from exporter.spans.schema import COST_COLUMNS, TOKEN_KINDS
 from tests.support.otlp import ERROR, NOON, NS, request, span

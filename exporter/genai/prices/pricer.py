@@ -8,7 +8,7 @@ ClickHouse, a flame graph) adds the same integers.
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -16,13 +16,15 @@ import numpy as np
 import pyarrow as pa
 
 from exporter.genai.fields import CALL, REPORTED_ABOVE
-from exporter.genai.money import Nano, money, nano_dollars
-from exporter.genai.prices import Listing, PriceBook, Rate, RateCard
+from exporter.genai.prices.book import PriceBook
+from exporter.genai.prices.money import money, nano_dollars
+from exporter.genai.prices.multiply import Costs, multiply
+from exporter.genai.prices.rates import Listing, RateCard
 from exporter.genai.tokens import reports_usage
 from exporter.genai.transforms import providers
 from exporter.spans.arrow import equals, holds, known, pc, words
 from exporter.spans.batch import Bools, Ints, SpanBatch
-from exporter.spans.schema import COST_COLUMNS, NANOSECONDS, TOKEN_KINDS
+from exporter.spans.schema import COST_COLUMNS, NANOSECONDS
 
 # Attributes in which a gateway says what it charged. What other attributes hold is an estimate by
 # somebody's SDK, from a price list of its own.
@@ -40,11 +42,6 @@ UNPRICED_REASONS = ("no_model", "unknown_model", "no_usage", "no_rate")
 _NO_MODEL, _UNKNOWN_MODEL, _NO_USAGE, _NO_RATE = range(len(UNPRICED_REASONS))
 
 
-_HOUR_NS = 3600 * NANOSECONDS
-# A hundred million dollars: a span that lasts for ages must not overflow a column.
-_COST_MAX = 10**17
-
-
 class CostSource(StrEnum):
     """Which cost counts where a sender reports one and we compute another."""
 
@@ -56,17 +53,6 @@ class CostSource(StrEnum):
     """What is reported, else ours."""
     COMPUTED = "computed"
     """Ours or none."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Costs:
-    """Costs of n spans in nano-dollars: parts by cost type, and the kinds that have no rate."""
-
-    parts: dict[str, Nano]
-    present: dict[str, Bools]
-    unrated: Bools
-    without_usage: Bools
-    """Which spans have a card that needs no tokens to give a cost."""
 
 
 class Pricer:
@@ -90,7 +76,7 @@ class Pricer:
         calls = holds(batch["SpanClass"], CALL) | has_usage
         models = _effective_model(batch)
         cards, card_of_span, has_model = self._cards(batch, models, calls)
-        costs = _multiply(batch, cards, card_of_span)
+        costs = multiply(batch, cards, card_of_span)
         free = _free(batch) & calls
         costs = _waive(costs, free)
         has_usage |= costs.without_usage
@@ -203,7 +189,7 @@ def _free(batch: SpanBatch) -> Bools:
     return column.fill_null(False).to_numpy(zero_copy_only=False)
 
 
-def _waive(costs: _Costs, free: Bools) -> _Costs:
+def _waive(costs: Costs, free: Bools) -> Costs:
     """Return the costs with nothing to pay where `free`."""
     if not free.any():
         return costs
@@ -226,95 +212,8 @@ def _charged(batch: SpanBatch) -> Bools:
     return charged
 
 
-def _multiply(batch: SpanBatch, cards: list[RateCard], card_of_span: Ints) -> _Costs:
-    n = len(batch)
-    tokens = {
-        kind.name: batch[kind.column].fill_null(0).to_numpy().astype(np.int64)
-        for kind in TOKEN_KINDS
-        if batch[kind.column].null_count < n
-    }
-    asked = sum(
-        (tokens[k.name] for k in TOKEN_KINDS if k.name in tokens and not k.is_output),
-        np.zeros(n, dtype=np.int64),
-    )
-    parts = {name: np.zeros(n, dtype=np.int64) for name in COST_COLUMNS}
-    present = {name: np.zeros(n, dtype=np.bool_) for name in COST_COLUMNS}
-    has_card = card_of_span >= 0
-    # A model that is priced by the hour or the page has a card without a rate for any token.
-    empty = np.array([not card.rates for card in cards] + [False])
-    unrated = empty[card_of_span]
-    for kind in TOKEN_KINDS:
-        if kind.name not in tokens:
-            continue
-        count = tokens[kind.name]
-        pico = _rates(cards, kind.name, card_of_span, asked)
-        rated = has_card & (pico >= 0)
-        parts[kind.cost] += _round_to_nano(np.where(rated, count * pico, 0))
-        present[kind.cost] |= rated & known(batch[kind.column])
-        unrated |= has_card & (pico < 0) & (count > 0)
-    fee = np.array([_round_half_even(card.request) for card in cards] + [0], dtype=np.int64)
-    parts["request"] = fee[card_of_span] + _by_the_hour(batch, cards, card_of_span)
-    present["request"] = parts["request"] > 0
-    hourly = np.array([card.hour > 0 for card in cards] + [False])
-    by_call = np.array([card.by_call for card in cards] + [False])
-    # A call that failed took its time of the GPU; nobody charges a fee for it.
-    without_usage = (by_call & ~hourly)[card_of_span] & holds(batch["Status"], "ok")
-    return _Costs(parts, present, unrated, without_usage | hourly[card_of_span])
-
-
-def _by_the_hour(batch: SpanBatch, cards: list[RateCard], card_of_span: Ints) -> Nano:
-    """Return nano-dollars for the time that each call took, half to even."""
-    cost = np.zeros(len(batch), dtype=np.int64)
-    for position, card in enumerate(cards):
-        if card.hour:
-            mine = np.flatnonzero(card_of_span == position)
-            # Integers of Python: a day times a rate does not fit into 64 bits. Such cards are few.
-            exact = [
-                min(_divide_half_even(duration * card.hour, _HOUR_NS * 1000), _COST_MAX)
-                for duration in batch.duration_ns[mine].tolist()
-            ]
-            cost[mine] = exact
-    return cost
-
-
-def _divide_half_even(dividend: int, divisor: int) -> int:
-    quotient, rest = divmod(dividend, divisor)
-    return quotient + (2 * rest > divisor or (2 * rest == divisor and quotient % 2 == 1))
-
-
-def _rates(cards: list[RateCard], kind: str, card_of_span: Ints, asked: Nano) -> Nano:
-    """Return picodollars a token for each span, -1: no rate.
-
-    The tier goes by the whole request's input tokens and holds for all of its tokens.
-    """
-    rates = [card.rates.get(kind) for card in cards]
-    base = np.array([-1 if rate is None else rate.base for rate in rates] + [-1], dtype=np.int64)
-    pico = base[card_of_span]
-    for position, rate in enumerate(rates):
-        if rate is not None and rate.starts:
-            mine = card_of_span == position
-            pico[mine] = _tiered(rate, asked[mine])
-    return pico
-
-
-def _tiered(rate: Rate, asked: Nano) -> Nano:
-    ladder = np.array([rate.base, *rate.tiers], dtype=np.int64)
-    return ladder[np.searchsorted(np.array(rate.starts), asked, side="left")]
-
-
-def _round_to_nano(pico: Nano) -> Nano:
-    """Return picodollars as nano-dollars, half to even."""
-    quotient, rest = np.divmod(pico, 1000)
-    up = (rest > 500) | ((rest == 500) & (quotient % 2 == 1))
-    return quotient + up
-
-
-def _round_half_even(pico: int) -> int:
-    return int(_round_to_nano(np.array([pico], dtype=np.int64))[0])
-
-
 def _cost_columns(
-    batch: SpanBatch, costs: _Costs, priced: Bools, given: Bools, reason: Ints
+    batch: SpanBatch, costs: Costs, priced: Bools, given: Bools, reason: Ints
 ) -> dict[str, pa.Array]:
     """Return the cost that counts: theirs where `given`, else ours with its parts.
 
