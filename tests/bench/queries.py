@@ -76,7 +76,7 @@ def _nothing_is_content(_: str) -> bool:
 
 
 def _traces(store: Store) -> list[Line]:
-    ask = TraceQuestions(store.pool).trace
+    ask = TraceQuestions(store.pool).viewed
     by_id = "SELECT * FROM otel_traces WHERE TraceId = '{}'"
     big = f"{_BIG_TRACE:032x}"
     return [
