@@ -8,6 +8,7 @@ from typing import Any
 from clickhouse.conditions import where
 from clickhouse.reads.pages import Key, behind, marked
 from clickhouse.reads.session import Session, named_sql
+from clickhouse.reads.traces import time_of
 from exporter.spans.condition import EVERY_SPAN, Condition
 from exporter.spans.schema import TOKEN_KINDS
 
@@ -70,7 +71,12 @@ def trace_figures(
 ) -> dict[str, dict[str, Any]]:
     """Return what a list shows of each trace, by its id."""
     sql = named_sql("trace_figures").replace("/* tokens */", TOKENS_SQL)
-    found = session.table(sql, _parameters(asked) | {"trace_ids": trace_ids})
+    first_ns, last_ns = time_of(session, trace_ids)
+    within = {
+        "start_ns": max(first_ns, asked.start_ns),
+        "end_ns": min(last_ns, asked.end_ns),
+    }
+    found = session.table(sql, _parameters(asked) | within | {"trace_ids": trace_ids})
     return {row["TraceId"]: row for row in found.to_pylist()}
 
 

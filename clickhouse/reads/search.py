@@ -93,16 +93,6 @@ class ServiceOfTrace:
     root_start_ns: int
 
 
-def time_of(session: Session, ids: Sequence[str]) -> tuple[int, int]:
-    """Return from when to when the spans of traces began, nanoseconds; the end is after them."""
-    if not ids:
-        return 0, 0
-    ((start_s, end_s),) = session.rows(
-        named_sql("search_range"), {"trace_ids": list(ids), "limit": 1}
-    )
-    return int(start_s) * NANOSECONDS, (int(end_s) + 1) * NANOSECONDS
-
-
 def services(
     session: Session, ids: Sequence[str], time_ns: tuple[int, int]
 ) -> list[ServiceOfTrace]:

@@ -31,6 +31,7 @@ _CANCELLED = 394
 _NO_PATTERN = 427
 # ClickHouse's message goes on with advice for those who write SQL.
 _PATTERN_ERROR = re.compile(r"error: ([^\n]*?)\. Look at")
+_ARROW_SETTINGS = {"output_format_arrow_string_as_string": 1}
 _TOO_MUCH = frozenset({_TIMEOUT_EXCEEDED, _TOO_SLOW, _MEMORY_LIMIT_EXCEEDED})
 
 
@@ -57,6 +58,10 @@ class Session:
             "max_threads": limits.threads_max,
             "log_comment": comment,
         }
+        self.failed = False
+        """Whether a question failed: what the embedded engine had begun to answer may come next."""
+        values = self._settings | _ARROW_SETTINGS
+        self._clause = ", ".join(f"{name} = {_literal(value)}" for name, value in values.items())
 
     def table(self, sql: str, parameters: Mapping[str, Any]) -> pa.Table:
         """Return the answer as columns; text of few words is dictionary-encoded.
@@ -64,18 +69,29 @@ class Session:
         Raise WrongQueryError where it takes more than the limits allow, CancelledError,
         StoreUnavailableError.
         """
-        self._cancellation.check()
-        with _read_errors():
-            return self._client.query_arrow(
-                sql, parameters=dict(parameters), settings=self._settings, use_strings=True
+        with self._asking():
+            # Given to the driver, settings of the embedded engine are statements of their own
+            # before and after the question, which take longer than most questions.
+            answer = self._client.raw_query(
+                f"{sql}\nSETTINGS {self._clause}", parameters=dict(parameters), fmt="Arrow"
             )
+        return pa.ipc.open_file(answer).read_all()
 
     def rows(self, sql: str, parameters: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
         """Return the answer as Python values: for answers of few rows."""
-        self._cancellation.check()
-        with _read_errors():
+        with self._asking():
             found = self._client.query(sql, parameters=dict(parameters), settings=self._settings)
         return found.result_rows
+
+    @contextmanager
+    def _asking(self) -> Generator[None]:
+        self._cancellation.check()
+        try:
+            with _read_errors():
+                yield
+        except BaseException:
+            self.failed = True
+            raise
 
 
 class ReadPool:
@@ -99,12 +115,17 @@ class ReadPool:
         except queue.Empty:
             raise OverloadedError("too many questions at once: ask again later") from None
         comment = f"llm-observatory {uuid.uuid4().hex}"
+        session = None
         try:
             client = client or self._connect()
+            session = Session(client, self._limits, cancellation, comment)
             with cancellation.during(lambda: self._kill(comment)):
-                yield Session(client, self._limits, cancellation, comment)
+                yield session
         finally:
-            self._free.put(client)
+            lent = None if session is not None and session.failed else client
+            self._free.put(lent)
+            if client is not None and lent is None:
+                client.close()
 
     def _kill(self, comment: str) -> None:
         with typed_errors():
@@ -137,6 +158,11 @@ def _read_errors() -> Generator[None]:
                     "or fewer spans"
                 ) from error
             raise
+
+
+def _literal(value: float | str) -> str:
+    """Return a value of ours as SQL; none of them has a quote."""
+    return f"'{value}'" if isinstance(value, str) else str(value)
 
 
 def _reason(error: ClickHouseError) -> str:

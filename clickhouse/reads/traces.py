@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from clickhouse.reads.session import Session, named_sql
 from exporter.errors import TooLargeError
@@ -41,24 +42,51 @@ def trace(
         return None
     (start_s, end_s) = found[0]
     names = ", ".join(f"s.`{column.name}` AS `{column.name}`" for column in columns)
-    table = session.table(
-        named_sql("trace_by_id").replace("/* columns */", names),
-        {
-            "trace_id": trace_id,
-            "start_ns": start_s * NANOSECONDS,
-            "end_ns": (end_s + 1) * NANOSECONDS,
-            "content_keys": list(content_keys or ()),
-            "all_content": content_keys is None,
-            "limit": TRACE_SPANS_MAX + 1,
-        },
-    )
+    asked = {
+        "trace_id": trace_id,
+        "start_ns": start_s * NANOSECONDS,
+        "end_ns": (end_s + 1) * NANOSECONDS,
+        "limit": TRACE_SPANS_MAX + 1,
+    }
+    table = session.table(named_sql("trace_by_id").replace("/* columns */", names), asked)
     if table.num_rows > TRACE_SPANS_MAX:
         raise TooLargeError(f"the trace has more than {TRACE_SPANS_MAX} spans")
-    return _declared(table) if table.num_rows else None
+    if not table.num_rows:
+        return None
+    wanted = {"content_keys": list(content_keys or ()), "all_content": content_keys is None}
+    content = session.table(named_sql("trace_content"), asked | wanted)
+    return _with_content(_declared(table), _declared(content))
+
+
+def time_of(session: Session, ids: Sequence[str]) -> tuple[int, int]:
+    """Return from when to when the spans of traces began, nanoseconds; the end is after them."""
+    if not ids:
+        return 0, 0
+    ((start_s, end_s),) = session.rows(
+        named_sql("traces_range"), {"trace_ids": list(ids), "limit": 1}
+    )
+    return int(start_s) * NANOSECONDS, (int(end_s) + 1) * NANOSECONDS
+
+
+def _with_content(table: pa.Table, content: pa.Table) -> pa.Table:
+    """Return the spans with their content beside them, empty where a span has none."""
+    of_span = pc.call_function(
+        "index_in", [table["SpanId"]], pc.SetLookupOptions(content["SpanId"].combine_chunks())
+    )
+    # The row behind the last one is that of the spans without content.
+    at = of_span.fill_null(content.num_rows)
+    for name in content.column_names[1:]:
+        empty = pa.array([[]], _TYPES[name])
+        values = pa.chunked_array([*content[name].chunks, empty])
+        table = table.append_column(name, values.combine_chunks().take(at.combine_chunks()))
+    return table
 
 
 def _declared(table: pa.Table) -> pa.Table:
-    """Return the columns in their declared types."""
-    return pa.table(
-        {name: table[name].combine_chunks().cast(_TYPES[name]) for name in table.column_names}
-    )
+    """Return the columns in their declared types, each in one piece."""
+    return pa.table({name: _cast(table[name], _TYPES[name]) for name in table.column_names})
+
+
+def _cast(column: pa.ChunkedArray, declared: pa.DataType) -> pa.Array:
+    whole = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+    return whole if whole.type == declared else whole.cast(declared)

@@ -12,6 +12,8 @@ SELECT
 FROM otel_traces
 WHERE Timestamp >= fromUnixTimestamp64Nano({first_ns:Int64})
     AND Timestamp < fromUnixTimestamp64Nano({last_ns:Int64})
+    AND toStartOfFiveMinutes(Timestamp) >= toStartOfFiveMinutes(fromUnixTimestamp64Nano({first_ns:Int64}))
+    AND toStartOfFiveMinutes(Timestamp) <= toStartOfFiveMinutes(fromUnixTimestamp64Nano({last_ns:Int64}))
     AND TraceId IN {trace_ids:Array(String)}
 GROUP BY TraceId, ServiceName
 LIMIT {limit:UInt64}

@@ -8,6 +8,8 @@ SELECT
 FROM otel_traces
 WHERE Timestamp >= fromUnixTimestamp64Nano({first_ns:Int64})
     AND Timestamp < fromUnixTimestamp64Nano({last_ns:Int64})
+    AND toStartOfFiveMinutes(Timestamp) >= toStartOfFiveMinutes(fromUnixTimestamp64Nano({first_ns:Int64}))
+    AND toStartOfFiveMinutes(Timestamp) <= toStartOfFiveMinutes(fromUnixTimestamp64Nano({last_ns:Int64}))
     AND TraceId IN {trace_ids:Array(String)}
 ORDER BY Timestamp, SpanId, UsageRole = 'duplicate'
 LIMIT 1 BY TraceId, SpanId

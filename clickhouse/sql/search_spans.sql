@@ -12,6 +12,8 @@ FROM
     FROM otel_traces
     WHERE Timestamp >= fromUnixTimestamp64Nano({first_ns:Int64})
         AND Timestamp < fromUnixTimestamp64Nano({last_ns:Int64})
+        AND toStartOfFiveMinutes(Timestamp) >= toStartOfFiveMinutes(fromUnixTimestamp64Nano({first_ns:Int64}))
+        AND toStartOfFiveMinutes(Timestamp) <= toStartOfFiveMinutes(fromUnixTimestamp64Nano({last_ns:Int64}))
         AND TraceId IN {trace_ids:Array(String)}
         AND (empty({span_ids:Array(String)}) OR SpanId IN {span_ids:Array(String)})
         AND /* condition */

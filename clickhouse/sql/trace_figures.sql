@@ -20,6 +20,8 @@ SELECT
 FROM otel_traces AS s
 WHERE Timestamp >= fromUnixTimestamp64Nano({start_ns:Int64})
     AND Timestamp < fromUnixTimestamp64Nano({end_ns:Int64})
+    AND toStartOfFiveMinutes(Timestamp) >= toStartOfFiveMinutes(fromUnixTimestamp64Nano({start_ns:Int64}))
+    AND toStartOfFiveMinutes(Timestamp) <= toStartOfFiveMinutes(fromUnixTimestamp64Nano({end_ns:Int64}))
     AND TraceId IN {trace_ids:Array(String)}
 GROUP BY TraceId
 LIMIT {limit:UInt64}

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from exporter.query.wire import KeyValues, fixed32, fixed64, message, number, sized, text
+from exporter.query.attributes import kinds_of, written
+from exporter.query.wire import KeyValues, fixed32, fixed64, fixed64s, message, number, sized, text
 from exporter.spans.schema import SPAN_COLUMNS, SPAN_KINDS, STATUS_CODES
 
 CONTENT_ATTRIBUTES = "ContentAttributes"
@@ -142,7 +143,7 @@ class _Writer:
         self, tag: bytes, pairs: Sequence[tuple[str, str]], types: Sequence[tuple[str, str]]
     ) -> bytes:
         keys, values = [key for key, _ in pairs], [value for _, value in pairs]
-        kinds = _kinds_of(keys, types) if types else repeat("string")
+        kinds = kinds_of(keys, types) if types else repeat("string")
         one = self._key_values.one
         return b"".join(
             tag + one(key, value, kind)
@@ -154,9 +155,9 @@ class _Writer:
     def spans(self, rows: Sequence[int]) -> dict[int, bytes]:
         """Return the body of each span."""
         each = self._each
-        start = self._column("Timestamp")
         ids = self._column("SpanId")
-        ends = [one + took for one, took in zip(start, self._column("Duration"), strict=True)]
+        start = np.array(self._column("Timestamp"), np.int64)
+        end = start.astype(np.uint64) + np.array(self._column("Duration"), np.uint64)
         parts: list[list[bytes]] = [
             each("TraceId", lambda one: b"\x0a\x10" + bytes.fromhex(one)),
             [b"\x12\x08" + bytes.fromhex(one) for one in ids],
@@ -164,8 +165,8 @@ class _Writer:
             each("ParentSpanId", lambda one: b"\x22\x08" + bytes.fromhex(one) if one else b""),
             each("SpanName", lambda one: text(b"\x2a", one)),
             each("SpanKind", lambda one: number(b"\x30", _KINDS[one])),
-            [fixed64(b"\x39", one) for one in start],
-            [fixed64(b"\x41", one) for one in ends],
+            fixed64s(b"\x39", start.astype(np.uint64)),
+            fixed64s(b"\x41", end),
             self._span_attributes(),
             self._profile_ids(ids),
             each("DroppedAttributesCount", lambda count: number(b"\x50", count)),
@@ -192,8 +193,8 @@ class _Writer:
     def _profile_ids(self, ids: list[str]) -> list[bytes]:
         if not self._for_viewers:
             return [b""] * len(ids)
-        one = self._key_values.one
-        return [b"\x4a" + one(PROFILE_ID, span_id, "string") for span_id in ids]
+        write = self._key_values.writer(PROFILE_ID, "string", b"\x4a")
+        return [write(span_id) for span_id in ids]
 
     def _statuses(self) -> list[bytes]:
         empty = b"\x7a\x00" if self._for_viewers else b""
@@ -208,54 +209,30 @@ class _Writer:
     def _span_attributes(self) -> list[bytes]:
         plain = self._maps("SpanAttributes", "SpanAttributeTypes")
         if CONTENT_ATTRIBUTES not in self._table.schema.names:
-            return [_repeated(b"\x4a", of_span) for of_span in plain]
+            return [b"".join(of_span) for of_span in plain]
         content = self._maps(CONTENT_ATTRIBUTES, CONTENT_ATTRIBUTE_TYPES)
         has_places = CONTENT_ATTRIBUTE_POSITIONS in self._table.schema.names
-        places: Iterable[list[int] | None] = (
-            self._column(CONTENT_ATTRIBUTE_POSITIONS) if has_places else repeat(None, len(plain))
+        places: Iterable[Sequence[int]] = (
+            self._lists(CONTENT_ATTRIBUTE_POSITIONS) if has_places else repeat((), len(plain))
         )
         joined: list[bytes] = []
         for of_span, of_content, at in zip(plain, content, places, strict=True):
-            whole = list(of_span)
             # Positions are those in the whole list, so each is right once those before are in.
-            for place, one in zip(at or [], of_content, strict=False):
-                whole.insert(place, one)
-            whole += of_content[len(at or []) :]
-            joined.append(_repeated(b"\x4a", whole))
+            for place, one in zip(at, of_content, strict=False):
+                of_span.insert(place, one)
+            joined.append(b"".join((*of_span, *of_content[len(at) :])))
         return joined
 
     def _maps(self, name: str, types: str) -> list[list[bytes]]:
-        """Return the attributes of each row, each after its length."""
-        return self._owned(_single(self._table.column(name)), _single(self._table.column(types)))
+        """Return the attributes of each row."""
+        maps, kinds = (_single(self._table.column(each)) for each in (name, types))
+        return written(maps, kinds, self._key_values, b"\x4a")
 
-    def _owned(self, maps: pa.MapArray, kinds: pa.MapArray) -> list[list[bytes]]:
-        offsets, keys, values = _flat(maps)
-        type_offsets, type_keys, type_values = _flat(kinds)
-        one = self._key_values.one
-        found: list[list[bytes]] = []
-        for at in range(len(maps)):
-            first, last = offsets[at], offsets[at + 1]
-            types_from, types_to = type_offsets[at], type_offsets[at + 1]
-            kind_of = dict(
-                zip(type_keys[types_from:types_to], type_values[types_from:types_to], strict=True)
-            )
-            if len(kind_of) == types_to - types_from:
-                kind = kind_of.get
-                found.append([
-                    one(keys[n], values[n], kind(keys[n], "string")) for n in range(first, last)
-                ])  # fmt: skip
-                continue
-            types = zip(
-                type_keys[types_from:types_to], type_values[types_from:types_to], strict=True
-            )
-            kinds = _kinds_of(keys[first:last], list(types))
-            found.append([
-                one(key, value, kind)
-                for key, value, kind in zip(
-                    keys[first:last], values[first:last], kinds, strict=True
-                )
-            ])  # fmt: skip
-        return found
+    def _lists(self, name: str) -> list[list[int]]:
+        column = _single(self._table.column(name))
+        offsets = np.asarray(column.offsets)
+        values = column.flatten().to_pylist()
+        return [values[first:last] for first, last in pairwise((offsets - offsets[0]).tolist())]
 
     def _events(self) -> list[bytes]:
         return self._children(
@@ -298,8 +275,13 @@ class _Writer:
         offsets = lists["Attributes"].offsets.to_pylist()
         if offsets[0] == offsets[-1]:
             return [b""] * self._table.num_rows
-        owned = self._owned(lists["Attributes"].flatten(), lists["AttributeTypes"].flatten())
-        parts = [[b"".join([attributes + one for one in each]) for each in owned]]
+        owned = written(
+            lists["Attributes"].flatten(),
+            lists["AttributeTypes"].flatten(),
+            self._key_values,
+            attributes,
+        )
+        parts = [[b"".join(each) for each in owned]]
         for name, write in fields:
             values = lists[name].flatten()
             plain = values.cast(pa.int64()) if name == "Timestamp" else values
@@ -307,30 +289,6 @@ class _Writer:
         bodies = [tag + sized(b"".join(of_child)) for of_child in zip(*parts, strict=True)]
         base = offsets[0]
         return [b"".join(bodies[first - base : last - base]) for first, last in pairwise(offsets)]
-
-
-def _repeated(tag: bytes, bodies: list[bytes]) -> bytes:
-    return tag + tag.join(bodies) if bodies else b""
-
-
-def _kinds_of(keys: Sequence[str], types: Sequence[tuple[str, str]]) -> list[str]:
-    """Return the kind of each attribute; of a key that occurs twice every entry has its own."""
-    if len({key for key, _ in types}) == len(types):
-        kind_of = dict(types)
-        return [kind_of.get(key, "string") for key in keys]
-    in_order: dict[str, list[str]] = {}
-    for key, kind in reversed(types):
-        in_order.setdefault(key, []).append(kind)
-    return [in_order[key].pop() if in_order.get(key) else "string" for key in keys]
-
-
-def _flat(maps: pa.MapArray) -> tuple[list[int], list[str], list[str]]:
-    """Return the offsets of n maps, n + 1 from 0, and all their keys and values."""
-    offsets = np.asarray(maps.offsets)
-    first, last = int(offsets[0]), int(offsets[-1])
-    keys = maps.keys.slice(first, last - first).to_pylist()
-    values = maps.items.slice(first, last - first).to_pylist()
-    return (offsets - first).tolist(), keys, values
 
 
 def _single(column: pa.Array | pa.ChunkedArray) -> Any:

@@ -64,12 +64,18 @@ class Placed:
     critical_ns: int
 
 
-def waterfall(records: Sequence[Record]) -> list[WaterfallSpan]:
-    """Return the spans of a trace, which come in the order of their starts, as a waterfall."""
+def waterfall(
+    records: Sequence[Record], first: int = 0, behind: int | None = None
+) -> list[WaterfallSpan]:
+    """Return the spans of a trace, which come in the order of their starts, as a waterfall.
+
+    `first`, `behind`: only its rows from one up to, not with, another.
+    """
     if not records:
         return []
     first_ns = min(record["StartNs"] for record in records)
-    return [_shown(records[place.position], place, first_ns) for place in placed(records)]
+    places = placed(records)[first:behind]
+    return [_shown(records[place.position], place, first_ns) for place in places]
 
 
 def placed(records: Sequence[Record]) -> list[Placed]:

@@ -11,6 +11,8 @@ import struct
 from collections.abc import Callable
 from functools import lru_cache
 
+import numpy as np
+import numpy.typing as npt
 from google.protobuf import json_format
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
@@ -56,6 +58,17 @@ def fixed64(tag: bytes, value: int) -> bytes:
     return tag + _FIXED64(value) if value else b""
 
 
+def fixed64s(tag: bytes, values: npt.NDArray[np.uint64]) -> list[bytes]:
+    """Return a field of 8 bytes for each value, nothing for 0. The tag is one byte."""
+    fields = np.empty(len(values), [("tag", "u1"), ("value", "<u8")])
+    fields["tag"], fields["value"] = tag[0], values
+    whole = fields.tobytes()
+    found = [whole[at : at + 9] for at in range(0, len(whole), 9)]
+    for at in np.flatnonzero(values == 0).tolist():
+        found[at] = b""
+    return found
+
+
 def fixed32(tag: bytes, value: int) -> bytes:
     """Return a field of 4 bytes, nothing for 0."""
     return tag + _FIXED32(value) if value else b""
@@ -83,6 +96,26 @@ class KeyValues:
     def __init__(self) -> None:
         self._seen: dict[tuple[str, str, str], bytes] = {}
 
+    def writer(self, key: str, kind: str, tag: bytes) -> Callable[[str], bytes]:
+        """Return what writes a value of this key and kind as `tag` and a KeyValue of its length."""
+        named = _key(key)
+        if kind != "string":
+            return _other_writer(named, kind, tag)
+        heads: dict[int, bytes] = {}
+
+        def string(value: str) -> bytes:
+            said = value.encode()
+            size = len(said)
+            if size > _SHORT_BYTES:
+                return tag + _key_value(key, value, kind)
+            head = heads.get(size)
+            if head is None:
+                short = named + b"\x12" + _SMALL[size + 2] + b"\x0a" + _SMALL[size]
+                head = heads[size] = tag + varint(len(short) + size) + short
+            return head + said
+
+        return string
+
     def one(self, key: str, value: str, kind: str) -> bytes:
         """Return a KeyValue after its length. `kind` is as in the `...Types` maps."""
         if len(value) > _CACHED_CHARS_MAX:
@@ -92,6 +125,20 @@ class KeyValues:
         if found is None:
             found = self._seen[asked] = _key_value(key, value, kind)
         return found
+
+
+def _other_writer(named: bytes, kind: str, tag: bytes) -> Callable[[str], bytes]:
+    """Return what writes values that are not text."""
+
+    def field(body: bytes) -> bytes:
+        return tag + sized(named + _VALUE + sized(body))
+
+    write = _VALUES.get(kind)
+    if write is not None:
+        return lambda value: field(write(value))
+    # A nested value is said by its kind alone.
+    nested = field(json_format.Parse(kind, AnyValue()).SerializeToString())
+    return lambda _: nested
 
 
 def _key_value(key: str, value: str, kind: str) -> bytes:

@@ -10,6 +10,7 @@ import pyarrow as pa
 from clickhouse.conditions import Beyond
 from clickhouse.reads import search as reads
 from clickhouse.reads.session import ReadPool, Session
+from clickhouse.reads.traces import time_of
 from exporter.cancellation import Cancellation
 from exporter.query.search import (
     ROOT_NOT_YET_RECEIVED,
@@ -50,7 +51,7 @@ class SearchQuestions:
             of = _Search(session, asked, beyond)
             found = of.simple() if _is_simple(asked.query) else of.worked_out()
             ids = list(found)
-            services = _services(reads.services(session, ids, reads.time_of(session, ids)))
+            services = _services(reads.services(session, ids, of.time_of(ids)))
         traces = [_trace(one, found[one], services[one]) for one in ids if one in services]
         return FoundTraces(traces=tuple(traces))
 
@@ -85,6 +86,14 @@ class _Search:
             beyond=beyond,
             order=_ORDERS.get(asked.query.hints.get("top", ""), reads.Order.NEWEST),
         )
+        self._timed: tuple[frozenset[str], tuple[int, int]] = frozenset(), (0, 0)
+
+    def time_of(self, ids: Sequence[str]) -> tuple[int, int]:
+        """Return from when to when the spans of traces began, asked once where it is known."""
+        asked = frozenset(ids)
+        if not asked <= self._timed[0]:
+            self._timed = asked, time_of(self._session, ids)
+        return self._timed[1]
 
     def simple(self) -> dict[str, list[FoundSpans]]:
         """Return what is found, by trace, where every span tells alone."""
@@ -118,7 +127,7 @@ class _Search:
         table = reads.skeleton(
             self._session,
             ids,
-            reads.time_of(self._session, ids),
+            self.time_of(ids),
             self._wanted.conditions,
             self._beyond,
             fields,
@@ -165,7 +174,7 @@ class _Search:
     ) -> pa.Table:
         return reads.spans(
             self._session,
-            reads.Traces(tuple(ids), reads.time_of(self._session, ids), span_ids),
+            reads.Traces(tuple(ids), self.time_of(ids), span_ids),
             condition,
             self._beyond,
             {each.name: each.field for each in self._shown.values()},

@@ -37,12 +37,12 @@ class TraceQuestions:
         start = min(record["StartNs"] for record in records)
         end = max(record["StartNs"] + record["DurationNs"] for record in records)
         first = page.after[0] if page.after else 0
-        rows = waterfall(records)
-        at = int(first) if isinstance(first, int) and 0 <= first <= len(rows) else len(rows)
+        every = len(records)
+        at = int(first) if isinstance(first, int) and 0 <= first <= every else every
         behind = at + page.limit
-        following = (behind,) if behind < len(rows) else None
+        following = (behind,) if behind < every else None
         found = TimeRange(start, max(end, start + 1))
-        return Found(rows[at:behind], Source.SPANS.value, found, following)
+        return Found(waterfall(records, at, behind), Source.SPANS.value, found, following)
 
     def otlp(
         self, trace_id: str, cancellation: Cancellation, *, content: bool

@@ -1,4 +1,4 @@
-"""Ask a million stored spans what Grafana asks, and print each beside a bare scan.
+"""Ask a million stored spans what Grafana and the data API ask; each beside a bare scan.
 
     python -m tests.bench.queries [--spans 1000000] [--keep DIRECTORY]
 
@@ -26,10 +26,14 @@ from clickhouse.migrate import Retention, migrate
 from clickhouse.reads.session import ReadLimits, ReadPool
 from exporter.api.tempo import answers, parameters
 from exporter.cancellation import Cancellation
+from exporter.query.asked import About, Page, Tables, TimeRange
+from exporter.questions.kept import Kept
+from exporter.questions.lists import ListQuestions
 from exporter.questions.search import SearchQuestions
 from exporter.questions.series import SeriesQuestions
 from exporter.questions.tags import TagQuestions
 from exporter.questions.traces import TraceQuestions
+from exporter.questions.usage import UsageQuestions
 from exporter.spans.rows import rows
 from tests.support.otlp import NS, request
 from tests.unit.pipeline import DECODER, NORMALISE, PRICE, chat
@@ -68,7 +72,10 @@ class Store:
 
 def lines(store: Store) -> list[Line]:
     """Return the table."""
-    return [*_traces(store), *_searches(store), *_metrics(store), *_tags(store)]
+    return [
+        *(*_traces(store), *_searches(store), *_lists(store)),
+        *(*_metrics(store), *_tags(store)),
+    ]
 
 
 def _nothing_is_content(_: str) -> bool:
@@ -76,13 +83,21 @@ def _nothing_is_content(_: str) -> bool:
 
 
 def _traces(store: Store) -> list[Line]:
-    ask = TraceQuestions(store.pool).trace
+    questions = TraceQuestions(store.pool)
+    ask = questions.viewed
     by_id = "SELECT * FROM otel_traces WHERE TraceId = '{}'"
     big = f"{_BIG_TRACE:032x}"
     return [
         Line("trace by id", lambda: ask(store.a_trace, Cancellation()),
              by_id.format(store.a_trace), 30),
         Line("trace of 10,000 spans", lambda: ask(big, Cancellation()), by_id.format(big), 200),
+        *(
+            Line(f"waterfall of {spans} spans",
+                 lambda each=each: questions.spans(each, Page(1000), Cancellation()),
+                 f"SELECT SpanId, SpanName, Timestamp, Duration FROM otel_traces "
+                 f"WHERE TraceId = '{each}'")
+            for each, spans in ((store.a_trace, "10"), (big, "10,000"))
+        ),
     ]  # fmt: skip
 
 
@@ -122,6 +137,26 @@ def _searches(store: Store) -> list[Line]:
              "SELECT TraceId, sum(CostUsd) FROM otel_traces "
              "GROUP BY TraceId ORDER BY 2 DESC LIMIT 20",
              "top 20 most expensive"),
+    ]  # fmt: skip
+
+
+def _lists(store: Store) -> list[Line]:
+    kept = Kept.of(spans=3650, content=3650, minutes=3650, hours=3650)
+    about = About(TimeRange(store.start_ns, store.start_ns + _HOUR_NS))
+    lists, usage = ListQuestions(store.pool, kept), UsageQuestions(store.pool, kept)
+    figures = {"cost": "sum(CostUsd)", "duration": "max(Timestamp) - min(Timestamp)",
+               "tokens": "sum(TokensInput) + sum(TokensOutput)"}  # fmt: skip
+    return [
+        *(
+            Line(f"/api/traces by {order}",
+                 lambda order=order: lists.traces(about, Page(20), order, Cancellation()),
+                 f"SELECT TraceId, {figure} FROM otel_traces GROUP BY TraceId "
+                 "ORDER BY 2 DESC LIMIT 20")
+            for order, figure in figures.items()
+        ),
+        Line("/api/summary of spans", lambda: usage.summary(about, Tables.SPANS, Cancellation()),
+             "SELECT sum(CostUsd), sum(TokensInput), sum(TokensOutput), sum(Duration) "
+             "FROM otel_traces WHERE UsageRole = 'own'"),
     ]  # fmt: skip
 
 
