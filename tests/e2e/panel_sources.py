@@ -8,7 +8,6 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlencode
 
@@ -39,9 +38,6 @@ def ask(
     # Whole seconds, because a range query leaves out its last point when rounding goes against it.
     now = math.ceil(time.time())
     for query in grafana.queries(dashboard):
-        # The service graph is drawn from metrics, so it needs no API.
-        if not _SPOKEN.get(query.source, True) and query.target.get("queryType") != "serviceMap":
-            continue
         within = grafana.time_range(query.time_from or dashboard["time"]["from"], now)
         try:
             yield query, "", _ASK[query.source](scene, query, chosen, within)
@@ -139,9 +135,4 @@ _ASK: Mapping[str, Callable[[Scene, Query, Chosen, TimeRange], list[Any]]] = {
     "tempo": _ask_tempo,
     "prometheus": _ask_prometheus,
     "grafana-clickhouse-datasource": _ask_clickhouse,
-}
-# Asked as soon as the service speaks them.
-_SPOKEN = {
-    "grafana-pyroscope-datasource": find_spec("exporter.api.pyroscope") is not None,
-    "tempo": find_spec("exporter.api.tempo") is not None,
 }
