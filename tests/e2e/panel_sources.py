@@ -86,9 +86,9 @@ def _ask_pyroscope(scene: Scene, query: Query, chosen: Chosen, within: TimeRange
     }
     if query.target["queryType"] == "metrics":
         asked |= {"groupBy": query.target["groupBy"], "step": within.step_s(query.min_interval)}
-        answer = _connect(scene, "SelectSeries", asked)
+        answer = connect(scene, "SelectSeries", asked)
         return [point for series in answer.get("series", ()) for point in series["points"]]
-    answer = _connect(scene, "SelectMergeStacktraces", asked)
+    answer = connect(scene, "SelectMergeStacktraces", asked)
     return [level for level in answer.get("flamegraph", {}).get("levels", ())[1:] if level]
 
 
@@ -106,7 +106,7 @@ def _ask_tempo(scene: Scene, query: Query, chosen: Chosen, within: TimeRange) ->
     if query.target.get("metricsQueryType") == "range":
         asked = {"q": text, "start": int(within.start), "end": int(within.end)}
         asked["step"] = f"{within.step_s(query.min_interval)}s"
-        return _get(f"{api}/metrics/query_range?{urlencode(asked)}")["series"]
+        return get(f"{api}/metrics/query_range?{urlencode(asked)}")["series"]
     asked = {
         "q": text,
         "limit": query.target["limit"],
@@ -114,16 +114,16 @@ def _ask_tempo(scene: Scene, query: Query, chosen: Chosen, within: TimeRange) ->
         "start": int(within.start),
         "end": int(within.end),
     }
-    return _get(f"{api}/search?{urlencode(asked)}")["traces"]
+    return get(f"{api}/search?{urlencode(asked)}")["traces"]
 
 
-def _get(url: str) -> Any:
+def get(url: str) -> Any:
     answer = http(url, headers={"Accept": "application/json"})
     assert answer.status == 200, answer.body
     return answer.json
 
 
-def _connect(scene: Scene, method: str, asked: Mapping[str, Any]) -> Any:
+def connect(scene: Scene, method: str, asked: Mapping[str, Any]) -> Any:
     url = f"{scene.service.endpoints.api}/pyroscope/querier.v1.QuerierService/{method}"
     answer = http(url, json.dumps(asked).encode(), {"Content-Type": "application/json"})
     assert answer.status == 200, answer.body
