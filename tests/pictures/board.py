@@ -43,7 +43,7 @@ def answered(scene: Scene, dashboard: Mapping[str, Any]) -> dict[str, Any]:
             frame
             for query in grafana.queries({**dashboard, "panels": [panel]})
             if "refId" in query.target and not query.place.startswith("annotation")
-            for frame in frames(scene, query, chosen, within)
+            for frame in frames(scene, query, chosen, within, alone=len(panel["targets"]) == 1)
         ]
         panels.append(
             {

@@ -29,9 +29,13 @@ Frame = dict[str, Any]
 _ARROWS = 'sum by (client, server) (rate(traces_service_graph_request_total[{range}s]))'
 
 
-def frames(scene: Scene, query: Query, chosen: Chosen, within: TimeRange) -> list[Frame]:
-    """Ask one query and give its frames."""
+def frames(
+    scene: Scene, query: Query, chosen: Chosen, within: TimeRange, *, alone: bool
+) -> list[Frame]:
+    """Ask one query and give its frames; `alone` if its panel has no other."""
     found = _FRAMES[query.source](scene, query, chosen, within)
+    if query.target.get("format") == "table" and not alone:
+        found[0]["fields"][-1]["name"] = f"Value #{query.target['refId']}"
     return [{"refId": query.target["refId"], "name": ""} | frame for frame in found]
 
 

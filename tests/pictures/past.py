@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.prometheus import binary
-from tests.support.service import Metrics
 
 _SCRAPE_S = 30
 _WEEK_S = 7 * 86400
@@ -21,10 +20,16 @@ _COMPARED = ("llm_requests_total", "llm_request_duration_seconds_bucket", "llm_c
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What was shown at a time, in unix seconds."""
+    """What was shown at a time, in unix seconds: values by series, as `name{labels}`."""
 
     at: float
-    metrics: Metrics
+    values: Mapping[str, float]
+
+    @classmethod
+    def read(cls, at: float, text: str) -> Seen:
+        """Read a page in the text format."""
+        lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
+        return cls(at, {series: float(value) for series, _, value in lines})
 
 
 def write_seen(seen: Sequence[Seen], data: Path, *, labels: Mapping[str, str]) -> None:
@@ -45,20 +50,19 @@ def write_seen(seen: Sequence[Seen], data: Path, *, labels: Mapping[str, str]) -
 
 def _lines(seen: Sequence[Seen], labels: Mapping[str, str]) -> Iterator[str]:
     last = seen[-1]
-    for (name, own), _ in sorted(last.metrics.samples.items(), key=lambda item: item[0][0]):
-        key = (name, own)
-        all_labels = sorted({**dict(own), **labels}.items())
-        shown = ",".join(f"{label}={_quoted(value)}" for label, value in all_labels)
-        steps = [(one.at, one.metrics.samples[key]) for one in seen if key in one.metrics.samples]
+    scraped = ",".join(f'{label}="{value}"' for label, value in labels.items())
+    for series in sorted(last.values):
+        name, _, own = series.removesuffix("}").partition("{")
+        shown = f"{name}{{{own}{',' if own else ''}{scraped}}}"
+        steps = [(one.at, one.values[series]) for one in seen if series in one.values]
         for at, value in _evenly(steps):
-            yield f"{name}{{{shown}}} {value:.12g} {at:.3f}\n"
+            yield f"{shown} {value:.12g} {at:.3f}\n"
             if name in _COMPARED and at > last.at - _COMPARED_S:
                 for week, factor in enumerate(_WEEKS, start=1):
-                    yield f"{name}{{{shown}}} {value * factor:.12g} {at - week * _WEEK_S:.3f}\n"
+                    yield f"{shown} {value * factor:.12g} {at - week * _WEEK_S:.3f}\n"
     # What Prometheus itself notes of a scrape.
-    shown = ",".join(f"{label}={_quoted(value)}" for label, value in sorted(labels.items()))
     for at, _ in _evenly([(one.at, 0.0) for one in seen]):
-        yield f"up{{{shown}}} 1 {at:.3f}\n"
+        yield f"up{{{scraped}}} 1 {at:.3f}\n"
 
 
 def _evenly(steps: Sequence[tuple[float, float]]) -> Iterator[tuple[float, float]]:
@@ -68,7 +72,3 @@ def _evenly(steps: Sequence[tuple[float, float]]) -> Iterator[tuple[float, float
             yield start + (end - start) * step / count, before + (after - before) * step / count
     yield steps[-1]
 
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'"{escaped}"'

@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import clickhouse_connect
+from clickhouse_connect.driver.client import Client
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
 from rich.console import Console
@@ -27,7 +28,7 @@ from tests.e2e.panel_sources import Scene
 from tests.pictures.past import Seen, write_seen
 from tests.support.clickhouse_http import clickhouse_http_server
 from tests.support.otlp import NS
-from tests.support.prometheus import prometheus_server
+from tests.support.prometheus import prometheus_server, wait_until
 from tests.support.service import Service, http, running_service, store_url
 
 _CONFIG = Path(__file__).parents[2] / "deploy/prometheus/prometheus.yml"
@@ -39,6 +40,7 @@ budgets:
 """
 _SPEED = 10
 _HOUR_S = 3600
+_STORED_MAX_S = 30.0
 _SEED = 7
 # Times that an SDK measures itself, in seconds, and says as an attribute.
 _MEASURED = ("time_to_first_chunk", "time_to_first_token")
@@ -49,7 +51,7 @@ class Size:
     """How much traffic there is: a test needs less than a picture."""
 
     rounds: int = 16
-    day_step_s: int = 600
+    day_step_s: int = 1200
     hour_step_s: int = 30
     traces_min: int = 3
     """Traces of each step; in a busy one twice as many."""
@@ -73,7 +75,8 @@ def open_shop(directory: Path, size: Size) -> Iterator[Scene]:
                 budgets_refresh_s=1,
             )
         )
-        replay = _Replay(service, traces, size)
+        client = stack.enter_context(closing(clickhouse_connect.get_client(dsn=url)))
+        replay = _Replay(service, client, traces, size)
         seen = replay.day()
         target = urlsplit(service.endpoints.metrics).netloc
         labels = {"job": "llm-observatory", "instance": target}
@@ -96,7 +99,6 @@ def open_shop(directory: Path, size: Size) -> Iterator[Scene]:
         shown = service.metrics().value("llm_requests_total")
         prometheus.wait_for(f"sum(llm_requests_total) == {shown}")
         prometheus.wait_for("llm_budget_spent_usd > 0", lambda found: len(found) == 2)
-        client = stack.enter_context(closing(clickhouse_connect.get_client(dsn=url)))
         yield Scene(prometheus, client, service)
 
 
@@ -128,8 +130,11 @@ def _demo_traces(directory: Path, size: Size) -> list[TracesData]:
 class _Replay:
     """Sends traces again at times of the past, and notes what the service shows after each step."""
 
-    def __init__(self, service: Service, traces: Sequence[TracesData], size: Size) -> None:
+    def __init__(
+        self, service: Service, client: Client, traces: Sequence[TracesData], size: Size
+    ) -> None:
         self._service = service
+        self._client = client
         self._traces = traces
         self._size = size
         self._random = random.Random(_SEED)
@@ -141,26 +146,37 @@ class _Replay:
         now = time.time()
         self._at = now - 30 * _HOUR_S
         seen: list[Seen] = []
-        while self._at < time.time():
+        while time.time() - self._at > self._size.hour_step_s:
             recent = self._at > now - _HOUR_S
             step_s = self._size.hour_step_s if recent else self._size.day_step_s
             self._send(step_s)
-            seen.append(Seen(self._at, self._service.wait_until_stored(self._spans)))
+            seen.append(Seen.read(self._at, self._stored()))
         return seen
 
     def until_now(self) -> None:
         """Send what came since, in one step."""
         self._send(max(time.time() - self._at, 1.0))
-        self._service.wait_until_stored(self._spans)
+        self._stored()
+
+    def _stored(self) -> str:
+        """Return what the service shows once all is stored; it counts before it stores."""
+
+        def there() -> bool:
+            # Asked of the store, because the service's own page is long.
+            return self._client.query("SELECT count() FROM otel_traces").first_row[0] >= self._spans
+
+        wait_until(there, _STORED_MAX_S, lambda: f"{self._spans} spans are not stored")
+        return self._service.scrape().body.decode()
 
     def _send(self, step_s: float) -> None:
         start, self._at = self._at, min(self._at + step_s, time.time())
         count = round(self._size.traces_min * self._random.uniform(1, 2))
+        body = ExportTraceServiceRequest()
         for trace in self._random.choices(self._traces, k=count):
             ended = start + (self._at - start) * self._random.random()
-            body = _moved(trace, round(ended * NS), self._random.getrandbits(64))
-            assert self._service.export(body.SerializeToString()).status == 200
-            self._spans += sum(1 for _ in _spans(body))
+            body.MergeFrom(_moved(trace, round(ended * NS), self._random.getrandbits(64)))
+        assert self._service.export(body.SerializeToString()).status == 200
+        self._spans += sum(1 for _ in _spans(body))
 
 
 def _moved(trace: TracesData, end_ns: int, salt: int) -> ExportTraceServiceRequest:
