@@ -3,7 +3,7 @@
 // The page holds `window.BOARD`: the title, and each panel with its frames and its time range.
 // What was drawn is written down as JSON: for each panel its title and whether it has anything.
 
-const { createElement: e, useEffect } = require('react');
+const { Component, createElement: e, useEffect } = require('react');
 const { createRoot } = require('react-dom/client');
 const { EventBusSrv, ThemeContext } = require('@grafana/data');
 const { GlobalStyles, PanelContextProvider } = require('@grafana/ui');
@@ -22,6 +22,17 @@ const kinds = { ...drawn, ...published };
 const cell = (width - GAP) / COLUMNS;
 const bottom = Math.max(...panels.map(({ panel: { gridPos } }) => gridPos.y + gridPos.h));
 const empty = ({ frames }) => !frames.some(({ fields }) => fields.some((f) => f.values.length));
+
+// One panel that cannot be drawn says why, and the others are drawn.
+class Boundary extends Component {
+  state = { error: null };
+  static getDerivedStateFromError(error) {
+    return { error };
+  }
+  render() {
+    return this.state.error ? `cannot be drawn: ${this.state.error}` : this.props.children;
+  }
+}
 
 function box(answered, data) {
   const { panel } = answered;
@@ -45,7 +56,7 @@ function box(answered, data) {
   const content =
     panel.type !== 'text' && empty(answered)
       ? e('div', { style: { textAlign: 'center' } }, panel.fieldConfig.defaults.noValue ?? 'No data')
-      : e(kinds[panel.type], { ...answered, data, ...inner });
+      : e(Boundary, {}, e(kinds[panel.type], { ...answered, data, ...inner }));
   return e(
     'div',
     {

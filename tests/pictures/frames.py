@@ -106,6 +106,8 @@ def _heatmap(found: Sequence[Series], times: Sequence[float]) -> Frame:
 def _clickhouse(scene: Scene, query: Query, chosen: Chosen, within: TimeRange) -> list[Frame]:
     text = grafana.sql(query.target["rawSql"], chosen, within, within.step_s(query.min_interval))
     found = scene.clickhouse.query(text)
+    if not found.result_rows:
+        return []
     columns = {
         name: [row[at] for row in found.result_rows] for at, name in enumerate(found.column_names)
     }

@@ -10,11 +10,24 @@ from pathlib import Path
 from tests.support.prometheus import binary
 
 _SCRAPE_S = 30
+_HOUR_S = 3600
+# How far back each series is asked for, the first that its name begins with: the whole day of
+# everything would be eight million samples.
+_KEPT_S = {
+    "llm_observatory": 1.1 * _HOUR_S,
+    "llm_cost_usd_total": 30 * _HOUR_S,
+    "llm_tokens_total": 30 * _HOUR_S,
+    "llm_requests_total": 30 * _HOUR_S,
+    "llm_estimated_cost_usd_total": 30 * _HOUR_S,
+    "llm_unpriced": 30 * _HOUR_S,
+    "llm_": 6.1 * _HOUR_S,
+    "": 1.1 * _HOUR_S,
+}
 _WEEK_S = 7 * 86400
 # How busy the last weeks were, against today.
 _WEEKS = (1.03, 0.94, 1.08, 0.97)
 # Of those weeks only the hours are asked that today's last hours are compared with.
-_COMPARED_S = 3 * 3600
+_COMPARED_S = 3 * _HOUR_S
 _COMPARED = ("llm_requests_total", "llm_request_duration_seconds_bucket", "llm_cost_usd_total")
 
 
@@ -54,7 +67,12 @@ def _lines(seen: Sequence[Seen], labels: Mapping[str, str]) -> Iterator[str]:
     for series in sorted(last.values):
         name, _, own = series.removesuffix("}").partition("{")
         shown = f"{name}{{{own}{',' if own else ''}{scraped}}}"
-        steps = [(one.at, one.values[series]) for one in seen if series in one.values]
+        since = last.at - next(kept for start, kept in _KEPT_S.items() if name.startswith(start))
+        steps = [
+            (one.at, one.values[series])
+            for one in seen
+            if one.at > since and series in one.values
+        ]
         for at, value in _evenly(steps):
             yield f"{shown} {value:.12g} {at:.3f}\n"
             if name in _COMPARED and at > last.at - _COMPARED_S:

@@ -13,8 +13,10 @@ const {
 
 const theme = createTheme({ colors: { mode: 'dark' } });
 
+// One of them is there under two names.
+const transformers = [...new Map(Object.values(standardTransformers).map((t) => [t.id, t])).values()];
 standardTransformersRegistry.setInit(() =>
-  Object.values(standardTransformers).map((transformation) => ({
+  transformers.map((transformation) => ({
     id: transformation.id,
     name: transformation.name,
     transformation,
