@@ -109,7 +109,7 @@ def _state(*, deep: bool) -> list[Panel]:
             "the 95th percentile is above 2 s. Not measured: the service cannot be scraped.",
             PromQL(_state_expression(), instant=True),
             unit=Unit.NONE, words=_STATES, filled=True, graph=False,
-            width=4, height=5, base=NEUTRAL,
+            width=3, height=5, base=NEUTRAL,
             links=(Link("What fails", go_to(uids.ERRORS_AND_LIMITS)),),
         ),
         number(
@@ -182,7 +182,7 @@ def _cost_per_day(*, deep: bool) -> Panel:
     )
     return number(
         "Cost today and yesterday", description, *queries,
-        unit=Unit.DOLLARS, width=3, height=5, graph=False, text="value_and_name", decimals=2,
+        unit=Unit.DOLLARS, width=4, height=5, graph=False, text="value_and_name", decimals=2,
         links=(Link("Cost", go_to(uids.COST)),),
     )  # fmt: skip
 

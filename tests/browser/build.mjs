@@ -14,6 +14,6 @@ await build({
     'monaco-editor': new URL('empty.js', import.meta.url).pathname,
   },
   define: { 'process.env.NODE_ENV': '"production"', global: 'globalThis' },
-  loader: { '.svg': 'text', '.ttf': 'empty', '.woff2': 'empty', '.css': 'empty' },
+  loader: { '.svg': 'text', '.ttf': 'empty', '.woff2': 'empty', '.css': 'text' },
   logLevel: 'error',
 });

@@ -1,7 +1,8 @@
 // Draws a dashboard on its own grid, from the answers of its queries.
 //
 // The page holds `window.BOARD`: the title, and each panel with its frames and its time range.
-// What was drawn is written down as JSON: for each panel its title and whether it has anything.
+// What was drawn is written down as JSON: for each panel its title, whether its queries found
+// nothing, and whether it was drawn.
 
 const { Component, createElement: e, useEffect } = require('react');
 const { createRoot } = require('react-dom/client');
@@ -17,6 +18,9 @@ const GAP = 8;
 const HEADER = 32;
 const BOX = { padding: 8 };
 
+// Grafana loads this with its own style sheet.
+document.head.appendChild(document.createElement('style')).textContent = require('uplot/dist/uPlot.min.css');
+
 const { width, title, panels } = window.BOARD;
 const kinds = { ...drawn, ...published };
 const cell = (width - GAP) / COLUMNS;
@@ -30,7 +34,8 @@ class Boundary extends Component {
     return { error };
   }
   render() {
-    return this.state.error ? `cannot be drawn: ${this.state.error}` : this.props.children;
+    const { error } = this.state;
+    return error ? e('div', { 'data-failed': true }, String(error)) : this.props.children;
   }
 }
 
@@ -75,14 +80,31 @@ function box(answered, data) {
   );
 }
 
-// A panel is drawn when it has a picture (a canvas or shapes) or words of its own.
+// What a panel of each type has when it is drawn; the others have words.
+const shapes = {
+  barchart: 'rect',
+  flamegraph: 'canvas',
+  heatmap: 'rect',
+  nodeGraph: 'circle',
+  table: '[role="row"] [role="cell"]',
+  timeseries: 'canvas',
+  traces: 'rect',
+};
+
 function report() {
   const found = panels
     .filter(({ panel }) => panel.type !== 'row')
     .map((answered) => {
-      const node = document.querySelector(`[data-panel="${answered.panel.id}"]`);
-      const shapes = node?.querySelectorAll('canvas, rect, circle, path').length ?? 0;
-      return { title: answered.panel.title, type: answered.panel.type, shapes, text: node?.innerText ?? '', empty: answered.panel.type !== 'text' && empty(answered) };
+      const { id, title, type } = answered.panel;
+      const node = document.querySelector(`[data-panel="${id}"]`);
+      const failed = Boolean(node?.querySelector('[data-failed]'));
+      const there = shapes[type] ? node?.querySelector(shapes[type]) : node?.innerText.trim();
+      return {
+        title,
+        type,
+        empty: type !== 'text' && empty(answered),
+        drawn: !failed && Boolean(there),
+      };
     });
   document.getElementById('drawn').textContent = JSON.stringify(found);
 }

@@ -26,7 +26,7 @@ def bundle(scratch: Path) -> Path:
 def draw(
     board: Mapping[str, Any], script: Path, scratch: Path, picture: Path | None = None
 ) -> list[dict[str, Any]]:
-    """Draw what `answered` gave; return title, type, shapes, text and empty of each panel."""
+    """Draw what `answered` gave; return title, type, empty and drawn of each panel."""
     text = json.dumps({**board, "width": WIDTH}).replace("<", "\\u003c")
     page = scratch / "page.html"
     page.write_text(

@@ -73,9 +73,9 @@ def _lines(seen: Sequence[Seen], labels: Mapping[str, str]) -> Iterator[str]:
             for one in seen
             if one.at > since and series in one.values
         ]
-        for at, value in _evenly(steps):
+        for turn, (at, value) in enumerate(_evenly(steps)):
             yield f"{shown} {value:.12g} {at:.3f}\n"
-            if name in _COMPARED and at > last.at - _COMPARED_S:
+            if turn % 4 == 0 and name in _COMPARED and at > last.at - _COMPARED_S:
                 for week, factor in enumerate(_WEEKS, start=1):
                     yield f"{shown} {value * factor:.12g} {at - week * _WEEK_S:.3f}\n"
     # What Prometheus itself notes of a scrape.

@@ -8,6 +8,7 @@ step is what Prometheus scraped then.
 from __future__ import annotations
 
 import io
+import math
 import random
 import time
 from collections.abc import Iterator, Sequence
@@ -32,7 +33,8 @@ from tests.support.prometheus import prometheus_server, wait_until
 from tests.support.service import Service, http, running_service, store_url
 
 _CONFIG = Path(__file__).parents[2] / "deploy/prometheus/prometheus.yml"
-_LABELS = "environment,feature,tenant,release"
+_LABELS = "environment,feature"
+_LIVE_S = 20.0
 _BUDGETS = """
 budgets:
   - {name: everything, period: month, amount_usd: 60}
@@ -40,6 +42,7 @@ budgets:
 """
 _SPEED = 10
 _HOUR_S = 3600
+_DAY_S = 24 * _HOUR_S
 _STORED_MAX_S = 30.0
 _SEED = 7
 # Times that an SDK measures itself, in seconds, and says as an attribute.
@@ -51,10 +54,11 @@ class Size:
     """How much traffic there is: a test needs less than a picture."""
 
     rounds: int = 16
+    hours: int = 26
     day_step_s: int = 1200
     hour_step_s: int = 30
-    traces_min: int = 3
-    """Traces of each step; in a busy one twice as many."""
+    traces_per_hour: int = 720
+    """At the busiest time; at the quietest it is a quarter."""
 
 
 @contextmanager
@@ -91,11 +95,11 @@ def open_shop(directory: Path, size: Size) -> Iterator[Scene]:
                 directory,
                 targets={"llm-observatory:9464": target},
                 rules_dir=rules,
-                interval="5s",
+                interval="2s",
                 flags=("--enable-feature=exemplar-storage", "--storage.tsdb.retention.time=60d"),
             )
         )
-        replay.until_now()
+        replay.live()
         shown = service.metrics().value("llm_requests_total")
         prometheus.wait_for(f"sum(llm_requests_total) == {shown}")
         prometheus.wait_for("llm_budget_spent_usd > 0", lambda found: len(found) == 2)
@@ -142,21 +146,23 @@ class _Replay:
         self._at = 0.0
 
     def day(self) -> list[Seen]:
-        """Send from 30 hours ago until now."""
-        now = time.time()
-        self._at = now - 30 * _HOUR_S
+        """Send from a day ago until now."""
+        hour = time.time() - _HOUR_S
+        self._at = time.time() - self._size.hours * _HOUR_S
         seen: list[Seen] = []
         while time.time() - self._at > self._size.hour_step_s:
-            recent = self._at > now - _HOUR_S
-            step_s = self._size.hour_step_s if recent else self._size.day_step_s
-            self._send(step_s)
+            recent = self._at >= hour
+            self._send(self._size.hour_step_s if recent else min(self._size.day_step_s, hour - self._at))
             seen.append(Seen.read(self._at, self._stored()))
         return seen
 
-    def until_now(self) -> None:
-        """Send what came since, in one step."""
-        self._send(max(time.time() - self._at, 1.0))
-        self._stored()
+    def live(self) -> None:
+        """Send as time goes by, so that Prometheus sees it rise."""
+        end = time.monotonic() + _LIVE_S
+        while time.monotonic() < end:
+            self._send(time.time() - self._at)
+            self._stored()
+            time.sleep(1.0)
 
     def _stored(self) -> str:
         """Return what the service shows once all is stored; it counts before it stores."""
@@ -170,7 +176,11 @@ class _Replay:
 
     def _send(self, step_s: float) -> None:
         start, self._at = self._at, min(self._at + step_s, time.time())
-        count = round(self._size.traces_min * self._random.uniform(1, 2))
+        # As a shop is visited: least at four in the morning, most in the afternoon.
+        of_day = (start % _DAY_S - 4 * _HOUR_S) / _DAY_S
+        busy = 1.0 if start > time.time() - 2 * _HOUR_S else 0.625 - 0.375 * math.cos(2 * math.pi * of_day)
+        mean = self._size.traces_per_hour * busy * (self._at - start) / _HOUR_S
+        count = max(round(mean * self._random.uniform(0.8, 1.2)), 1)
         body = ExportTraceServiceRequest()
         for trace in self._random.choices(self._traces, k=count):
             ended = start + (self._at - start) * self._random.random()
@@ -189,8 +199,8 @@ def _moved(trace: TracesData, end_ns: int, salt: int) -> ExportTraceServiceReque
         return end_ns - (last - before) * _SPEED
 
     for span in spans:
-        head, tail = span.trace_id[:8], int.from_bytes(span.trace_id[8:], "big")
-        span.trace_id = head + (tail ^ salt).to_bytes(8, "big")
+        head, tail = int.from_bytes(span.trace_id[:8], "big"), span.trace_id[8:]
+        span.trace_id = (head ^ salt).to_bytes(8, "big") + tail
         span.start_time_unix_nano = at(span.start_time_unix_nano)
         span.end_time_unix_nano = at(span.end_time_unix_nano)
         for event in span.events:

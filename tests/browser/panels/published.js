@@ -117,6 +117,7 @@ function table({ panel, data, width, height }) {
     width,
     height,
     initialSortBy: sortBy,
+    columnMinWidth: panel.fieldConfig.defaults.custom?.minWidth,
     cellHeight: panel.options.cellHeight,
     fieldConfig: panel.fieldConfig,
   });
