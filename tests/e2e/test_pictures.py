@@ -14,7 +14,11 @@ from tests.e2e.panel_sources import Scene
 from tests.pictures.board import answered
 from tests.pictures.page import bundle, draw
 
-_BOARDS = {path.stem: json.loads(text) for path, text in dashboards().items() if path.parent.name == "dashboards"}
+_BOARDS = {
+    path.stem: json.loads(text)
+    for path, text in dashboards().items()
+    if path.parent.name == "dashboards"
+}
 
 
 @pytest.fixture(scope="module")

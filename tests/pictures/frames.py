@@ -15,7 +15,9 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
+import numpy as np
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
+
 from tests.e2e.panel_sources import Scene, connect, get
 from tests.support import grafana_queries as grafana
 from tests.support.grafana_queries import Chosen, Query, TimeRange
@@ -23,10 +25,8 @@ from tests.support.prometheus import Sample, Series
 from tests.support.pyroscope_frames import by_containment, nested_set, unit
 from tests.support.service import http
 
-import numpy as np
-
 Frame = dict[str, Any]
-_ARROWS = 'sum by (client, server) (rate(traces_service_graph_request_total[{range}s]))'
+_ARROWS = "sum by (client, server) (rate(traces_service_graph_request_total[{range}s]))"
 
 
 def frames(
@@ -48,9 +48,9 @@ def _prometheus(scene: Scene, query: Query, chosen: Chosen, within: TimeRange) -
         if query.target["format"] == "table":
             return [_table_of(samples, within)]
         return [_one_series(s.labels, [(within.end, s.value)], legend) for s in samples]
-    # Points on whole steps, as Grafana asks for them; where one is missing, the line is broken.
-    start = within.start // step_s * step_s
-    times = [start + step_s * at for at in range(int((within.end - start) // step_s) + 1)]
+    # The last point is of now; where one is missing, the line is broken.
+    count = int((within.end - within.start) // step_s)
+    times = [within.end - step_s * at for at in range(count, -1, -1)]
     found = scene.prometheus.query_range(expr, times[0], times[-1], step_s)
     if query.target["format"] == "heatmap":
         return [_heatmap(found, times)]
@@ -262,9 +262,7 @@ def _service_map(scene: Scene, within: TimeRange) -> list[Frame]:
     arrows = scene.prometheus.query(_ARROWS.format(range=within.seconds), at=within.end)
     pairs = [(one.labels["client"], one.labels["server"]) for one in arrows]
     names = sorted({name for pair in pairs for name in pair})
-    called = {
-        name: sum(a.value for a in arrows if a.labels["server"] == name) for name in names
-    }
+    called = {name: sum(a.value for a in arrows if a.labels["server"] == name) for name in names}
     return [
         {
             "fields": [

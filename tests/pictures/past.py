@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -69,9 +70,7 @@ def _lines(seen: Sequence[Seen], labels: Mapping[str, str]) -> Iterator[str]:
         shown = f"{name}{{{own}{',' if own else ''}{scraped}}}"
         since = last.at - next(kept for start, kept in _KEPT_S.items() if name.startswith(start))
         steps = [
-            (one.at, one.values[series])
-            for one in seen
-            if one.at > since and series in one.values
+            (one.at, one.values[series]) for one in seen if one.at > since and series in one.values
         ]
         for turn, (at, value) in enumerate(_evenly(steps)):
             yield f"{shown} {value:.12g} {at:.3f}\n"
@@ -84,9 +83,8 @@ def _lines(seen: Sequence[Seen], labels: Mapping[str, str]) -> Iterator[str]:
 
 
 def _evenly(steps: Sequence[tuple[float, float]]) -> Iterator[tuple[float, float]]:
-    for (start, before), (end, after) in zip(steps, steps[1:], strict=False):
+    for (start, before), (end, after) in itertools.pairwise(steps):
         count = max(round((end - start) / _SCRAPE_S), 1)
         for step in range(count):
             yield start + (end - start) * step / count, before + (after - before) * step / count
     yield steps[-1]
-

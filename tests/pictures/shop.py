@@ -1,4 +1,4 @@
-"""A day of the demo's shop, as a Grafana would find it: rows in ClickHouse, a Prometheus with a past.
+"""A day of the demo's shop, as Grafana would find it: rows in ClickHouse, a Prometheus' past.
 
 The demo's services make the traces, on real SDKs, at ten times the speed. Each is then sent again
 at other times of the last day, as slow as it should have been; what the service shows after each
@@ -123,7 +123,10 @@ def _demo_traces(directory: Path, size: Size) -> list[TracesData]:
             pace=Pace(latency_scale=1 / _SPEED, pause_s=0.0),
             console=Console(file=io.StringIO()),
         )
-        ids = [row[0] for row in service.query("SELECT DISTINCT TraceId FROM otel_traces ORDER BY TraceId")]
+        ids = [
+            row[0]
+            for row in service.query("SELECT DISTINCT TraceId FROM otel_traces ORDER BY TraceId")
+        ]
         api = f"{service.endpoints.api}/tempo/api/traces"
         answers = [http(f"{api}/{one}", headers={"Accept": "application/protobuf"}) for one in ids]
     assert answers
@@ -152,7 +155,9 @@ class _Replay:
         seen: list[Seen] = []
         while time.time() - self._at > self._size.hour_step_s:
             recent = self._at >= hour
-            self._send(self._size.hour_step_s if recent else min(self._size.day_step_s, hour - self._at))
+            self._send(
+                self._size.hour_step_s if recent else min(self._size.day_step_s, hour - self._at)
+            )
             seen.append(Seen.read(self._at, self._stored()))
         return seen
 
@@ -178,7 +183,11 @@ class _Replay:
         start, self._at = self._at, min(self._at + step_s, time.time())
         # As a shop is visited: least at four in the morning, most in the afternoon.
         of_day = (start % _DAY_S - 4 * _HOUR_S) / _DAY_S
-        busy = 1.0 if start > time.time() - 2 * _HOUR_S else 0.625 - 0.375 * math.cos(2 * math.pi * of_day)
+        busy = (
+            1.0
+            if start > time.time() - 2 * _HOUR_S
+            else 0.625 - 0.375 * math.cos(2 * math.pi * of_day)
+        )
         mean = self._size.traces_per_hour * busy * (self._at - start) / _HOUR_S
         count = max(round(mean * self._random.uniform(0.8, 1.2)), 1)
         body = ExportTraceServiceRequest()
