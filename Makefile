@@ -36,11 +36,12 @@ dashboards: $(VENV)/.run
 alerts-demo: $(VENV)/.test
 	$(BIN)/python -m tests.demo.alerts
 
-# The picture in the README, from a running service, and those of docs/flame-graphs.md, from
-# Grafana's panel.
+# The pictures of the documentation: the demo's table, flame graphs and dashboards, drawn by
+# Grafana's own components.
 pictures: $(VENV)/.demo $(VENV)/.test $(BROWSER)/.installed
 	$(BIN)/llm-observatory demo --rounds 40 --picture docs/demo.svg
 	UPDATE_PICTURES=1 $(BIN)/python -m pytest tests/e2e/test_flame_clients.py
+	$(BIN)/python -m tests.pictures
 
 test: $(VENV)/.test $(BROWSER)/.installed
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder

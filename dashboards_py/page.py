@@ -11,6 +11,18 @@ from dashboards_py.panels import Board
 from dashboards_py.panels.style import SOURCES
 
 START, END = "<!-- dashboards: made by `make generate` -->\n", "<!-- /dashboards -->"
+# The dashboards that `make pictures` draws, and where their pictures are, from docs/.
+PICTURES = {
+    "overview": "pictures/overview.png",
+    "cost": "pictures/cost.png",
+    "latency": "pictures/latency.png",
+    "flame_graphs": "pictures/flame-graphs.png",
+    "traces": "pictures/traces.png",
+    "errors_and_limits": "pictures/errors.png",
+    "model_comparison": "pictures/models.png",
+    "prompts": "pictures/prompts.png",
+    "agents_and_tools": "pictures/agents.png",
+}
 _NAMES = {
     "prometheus": "Prometheus",
     "tempo": "traces",
@@ -29,14 +41,17 @@ def page(current: str) -> str:
 
 def _list() -> str:
     core = boards(deep=False)
-    return "".join(_section(board, core[name]) for name, board in boards(deep=True).items())
+    return "".join(_section(name, board, core[name]) for name, board in boards(deep=True).items())
 
 
-def _section(board: Board, core: Board) -> str:
+def _section(name: str, board: Board, core: Board) -> str:
     panels = _panels(board)
     titles = {panel["title"] for panel in panels}
     others = [panel for panel in _panels(core) if panel["title"] not in titles]
-    lines = [f"### {board.title}\n", f"{board.question} (`{board.uid}`)\n", *_table(panels)]
+    lines = [f"### {board.title}\n", f"{board.question} (`{board.uid}`)\n"]
+    if name in PICTURES:
+        lines.append(f"![{board.title}, drawn from a day of the demo]({PICTURES[name]})\n")
+    lines += _table(panels)
     if others:
         lines += ["\nWithout ClickHouse, in place of what asks it:\n", *_table(others)]
     return "\n".join(lines) + "\n\n"

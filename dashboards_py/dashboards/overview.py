@@ -69,6 +69,8 @@ from exporter.metrics.catalog import (
 
 _FAILED = {STATUS: "error"}
 _HOUR_S = 3600
+# Of State and the numbers that explain it: within a minute one failed call would be a failing shop.
+_NOW = "5m"
 _ALERTS = select(ALERTS, {ALERT_STATE: "firing", PRIORITY: ("=~", "P[0-3]")})
 _STATES = value_map(
     {
@@ -105,11 +107,12 @@ def _state(*, deep: bool) -> list[Panel]:
     return [
         number(
             "State",
-            "One answer. Failing: more than 10 % of calls fail. Degraded: more than 1 % fail, or "
-            "the 95th percentile is above 2 s. Not measured: the service cannot be scraped.",
+            "One answer for the last five minutes. Failing: more than 10 % of calls fail. Degraded: "
+            "more than 1 % fail, or the 95th percentile is above 2 s. Not measured: the service "
+            "cannot be scraped.",
             PromQL(_state_expression(), instant=True),
             unit=Unit.NONE, words=_STATES, filled=True, graph=False,
-            width=4, height=5, base=NEUTRAL,
+            width=3, height=5, base=NEUTRAL,
             links=(Link("What fails", go_to(uids.ERRORS_AND_LIMITS)),),
         ),
         number(
@@ -121,19 +124,22 @@ def _state(*, deep: bool) -> list[Panel]:
         ),
         number(
             "Requests", "Calls to model providers per second.",
-            PromQL(rate(REQUESTS)), unit=Unit.REQUESTS_PER_SECOND, width=3, height=5,
+            PromQL(rate(REQUESTS)), unit=Unit.REQUESTS_PER_SECOND, width=3, height=5, graph=False,
             links=(POINT_TO_TRACES,),
         ),
         number(
-            "Errors", "Share of calls that failed. From 1 % on degraded, from 10 % on failing.",
-            PromQL(share(rate(REQUESTS, (), _FAILED), rate(REQUESTS))),
+            "Errors",
+            "Share of the calls of the last five minutes that failed. From 1 % on degraded, from "
+            "10 % on failing.",
+            PromQL(share(rate(REQUESTS, (), _FAILED, window=_NOW), rate(REQUESTS, window=_NOW))),
             unit=Unit.SHARE, thresholds=ERROR_STEPS, decimals=1, width=3, height=5,
+            graph=False,
             links=(Link("What fails", go_to(uids.ERRORS_AND_LIMITS)),),
         ),
         number(
             "Latency",
-            "Half, 95 % and 99 % of calls were faster than this.",
-            *(PromQL(quantile(q, REQUEST_DURATION), name)
+            "Half, 95 % and 99 % of the calls of the last five minutes were faster than this.",
+            *(PromQL(quantile(q, REQUEST_DURATION, window=_NOW), name)
               for q, name in ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))),
             unit=Unit.SECONDS, thresholds=LATENCY_STEPS, width=5, height=5, text="value_and_name",
             graph=False, decimals=2,
@@ -142,10 +148,11 @@ def _state(*, deep: bool) -> list[Panel]:
         number(
             "Tokens", "Tokens per second, of all kinds.",
             PromQL(rate(TOKENS)), unit=Unit.TOKENS_PER_SECOND, width=2, height=5, decimals=0,
+            graph=False,
         ),
         number(
             "Cost per hour", "US dollars per hour at the present rate.",
-            PromQL(per_hour), unit=Unit.DOLLARS, width=2, height=5, decimals=2,
+            PromQL(per_hour), unit=Unit.DOLLARS, width=2, height=5, decimals=2, graph=False,
             links=(Link("Cost", go_to(uids.COST)),),
         ),
         _cost_per_day(deep=deep),
@@ -153,8 +160,8 @@ def _state(*, deep: bool) -> list[Panel]:
 
 
 def _state_expression() -> str:
-    failing = share(rate(REQUESTS, (), _FAILED), rate(REQUESTS))
-    slow = quantile(0.95, REQUEST_DURATION)
+    failing = share(rate(REQUESTS, (), _FAILED, window=_NOW), rate(REQUESTS, window=_NOW))
+    slow = quantile(0.95, REQUEST_DURATION, window=_NOW)
     (warn_errors, _), (bad_errors, _) = ERROR_STEPS
     (warn_latency, _), _ = LATENCY_STEPS
     judged = (
@@ -182,7 +189,7 @@ def _cost_per_day(*, deep: bool) -> Panel:
     )
     return number(
         "Cost today and yesterday", description, *queries,
-        unit=Unit.DOLLARS, width=3, height=5, graph=False, text="value_and_name", decimals=2,
+        unit=Unit.DOLLARS, width=4, height=5, graph=False, text="value_and_name", decimals=2,
         links=(Link("Cost", go_to(uids.COST)),),
     )  # fmt: skip
 
@@ -263,7 +270,7 @@ def _models() -> Panel:
             f"1000 * {increase(COST, by)} / ({calls} > 0)",
         ),
         columns=(
-            Column(field=MODEL.name, title="Model", links=MODEL_TO_PAGES),
+            Column(field=MODEL.name, title="Model", width=170, links=MODEL_TO_PAGES),
             Column(field=PROVIDER.name, title="Provider"),
             column_of("Calls", unit=Unit.COUNT, decimals=0),
             column_of("Errors", unit=Unit.SHARE, decimals=1, steps=ERROR_STEPS),

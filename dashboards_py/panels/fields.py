@@ -129,6 +129,9 @@ class Column:
         if self.gauge:
             chosen["custom__cellOptions"] = {"type": "gauge", "mode": "basic"}
             chosen["color"] = {"mode": "fixed", "fixedColor": "#0072B2"}
+            # Else the bar is measured against the largest number of any column.
+            chosen["fieldMinMax"] = True
+            chosen["min"] = 0
         if self.wrap:
             chosen["custom__cellOptions"] = {"type": "auto", "wrapText": True}
         return override(self.field, **chosen)

@@ -172,6 +172,8 @@ def table(
                 "cellOptions": {"type": "auto", "wrapText": tall},
                 "filterable": True,
                 "inspect": True,
+                # Grafana's own 150 pixels push the last columns out of sight.
+                "minWidth": 80,
             },
             "thresholds": {"mode": "absolute", "steps": steps((), "text")},
         },

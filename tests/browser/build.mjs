@@ -1,8 +1,8 @@
-// Bundles the page's script: node build.mjs OUTPUT
+// Bundles a page's script: node build.mjs OUTPUT [ENTRY], by default that of one flame graph
 import { build } from 'esbuild';
 
 await build({
-  entryPoints: [new URL('panel.js', import.meta.url).pathname],
+  entryPoints: [new URL(process.argv[3] ?? 'panel.js', import.meta.url).pathname],
   outfile: process.argv[2],
   bundle: true,
   minify: true,
@@ -14,6 +14,6 @@ await build({
     'monaco-editor': new URL('empty.js', import.meta.url).pathname,
   },
   define: { 'process.env.NODE_ENV': '"production"', global: 'globalThis' },
-  loader: { '.svg': 'text', '.ttf': 'empty', '.woff2': 'empty', '.css': 'empty' },
+  loader: { '.svg': 'text', '.ttf': 'empty', '.woff2': 'empty', '.css': 'text' },
   logLevel: 'error',
 });

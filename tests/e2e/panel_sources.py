@@ -8,7 +8,6 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlencode
 
@@ -39,9 +38,6 @@ def ask(
     # Whole seconds, because a range query leaves out its last point when rounding goes against it.
     now = math.ceil(time.time())
     for query in grafana.queries(dashboard):
-        # The service graph is drawn from metrics, so it needs no API.
-        if not _SPOKEN.get(query.source, True) and query.target.get("queryType") != "serviceMap":
-            continue
         within = grafana.time_range(query.time_from or dashboard["time"]["from"], now)
         try:
             yield query, "", _ASK[query.source](scene, query, chosen, within)
@@ -90,9 +86,9 @@ def _ask_pyroscope(scene: Scene, query: Query, chosen: Chosen, within: TimeRange
     }
     if query.target["queryType"] == "metrics":
         asked |= {"groupBy": query.target["groupBy"], "step": within.step_s(query.min_interval)}
-        answer = _connect(scene, "SelectSeries", asked)
+        answer = connect(scene, "SelectSeries", asked)
         return [point for series in answer.get("series", ()) for point in series["points"]]
-    answer = _connect(scene, "SelectMergeStacktraces", asked)
+    answer = connect(scene, "SelectMergeStacktraces", asked)
     return [level for level in answer.get("flamegraph", {}).get("levels", ())[1:] if level]
 
 
@@ -110,7 +106,7 @@ def _ask_tempo(scene: Scene, query: Query, chosen: Chosen, within: TimeRange) ->
     if query.target.get("metricsQueryType") == "range":
         asked = {"q": text, "start": int(within.start), "end": int(within.end)}
         asked["step"] = f"{within.step_s(query.min_interval)}s"
-        return _get(f"{api}/metrics/query_range?{urlencode(asked)}")["series"]
+        return get(f"{api}/metrics/query_range?{urlencode(asked)}")["series"]
     asked = {
         "q": text,
         "limit": query.target["limit"],
@@ -118,16 +114,16 @@ def _ask_tempo(scene: Scene, query: Query, chosen: Chosen, within: TimeRange) ->
         "start": int(within.start),
         "end": int(within.end),
     }
-    return _get(f"{api}/search?{urlencode(asked)}")["traces"]
+    return get(f"{api}/search?{urlencode(asked)}")["traces"]
 
 
-def _get(url: str) -> Any:
+def get(url: str) -> Any:
     answer = http(url, headers={"Accept": "application/json"})
     assert answer.status == 200, answer.body
     return answer.json
 
 
-def _connect(scene: Scene, method: str, asked: Mapping[str, Any]) -> Any:
+def connect(scene: Scene, method: str, asked: Mapping[str, Any]) -> Any:
     url = f"{scene.service.endpoints.api}/pyroscope/querier.v1.QuerierService/{method}"
     answer = http(url, json.dumps(asked).encode(), {"Content-Type": "application/json"})
     assert answer.status == 200, answer.body
@@ -139,9 +135,4 @@ _ASK: Mapping[str, Callable[[Scene, Query, Chosen, TimeRange], list[Any]]] = {
     "tempo": _ask_tempo,
     "prometheus": _ask_prometheus,
     "grafana-clickhouse-datasource": _ask_clickhouse,
-}
-# Asked as soon as the service speaks them.
-_SPOKEN = {
-    "grafana-pyroscope-datasource": find_spec("exporter.api.pyroscope") is not None,
-    "tempo": find_spec("exporter.api.tempo") is not None,
 }
