@@ -107,9 +107,9 @@ def _state(*, deep: bool) -> list[Panel]:
     return [
         number(
             "State",
-            "One answer for the last five minutes. Failing: more than 10 % of calls fail. Degraded: "
-            "more than 1 % fail, or the 95th percentile is above 2 s. Not measured: the service "
-            "cannot be scraped.",
+            "One answer for the last five minutes. Failing: more than 10 % of calls fail. "
+            "Degraded: more than 1 % fail, or the 95th percentile is above 2 s. Not "
+            "measured: the service cannot be scraped.",
             PromQL(_state_expression(), instant=True),
             unit=Unit.NONE, words=_STATES, filled=True, graph=False,
             width=3, height=5, base=NEUTRAL,

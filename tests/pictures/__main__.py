@@ -17,7 +17,7 @@ _DOCS = Path(__file__).parents[2] / "docs"
 
 
 def main(names: list[str]) -> int:
-    """Draw the dashboards of these names, or all that have a picture; return 1 if a panel cannot be drawn."""
+    """Draw the dashboards of these names, or all; return 1 if a panel cannot be drawn."""
     boards = {
         path.stem: text for path, text in dashboards().items() if path.parent.name == "dashboards"
     }
