@@ -31,7 +31,11 @@ def main(names: list[str]) -> int:
                 drawn = draw(
                     answered(scene, json.loads(boards[name])), script, scratch, _DOCS / where
                 )
-                failed += [f"{name}: {panel['title']}" for panel in drawn if not panel["drawn"]]
+                failed += [
+                    f"{name}: {panel['title']}"
+                    for panel in drawn
+                    if not (panel["drawn"] or panel["empty"])
+                ]
                 empty = [panel["title"] for panel in drawn if panel["empty"]]
                 print(
                     f"{where}: {len(drawn)} panels, empty: {', '.join(empty) or 'none'}", flush=True
