@@ -107,9 +107,9 @@ def _state(*, deep: bool) -> list[Panel]:
     return [
         number(
             "State",
-            "One answer for the last five minutes. Failing: more than 10 % of calls fail. Degraded: "
-            "more than 1 % fail, or the 95th percentile is above 2 s. Not measured: the service "
-            "cannot be scraped.",
+            "One answer for the last five minutes. Failing: more than 10 % of calls fail. "
+            "Degraded: more than 1 % fail, or the 95th percentile is above 2 s. Not "
+            "measured: the service cannot be scraped.",
             PromQL(_state_expression(), instant=True),
             unit=Unit.NONE, words=_STATES, filled=True, graph=False,
             width=3, height=5, base=NEUTRAL,
@@ -166,8 +166,9 @@ def _state_expression() -> str:
     (warn_latency, _), _ = LATENCY_STEPS
     judged = (
         f"clamp_max(2 * (({failing}) > bool {bad_errors:g})"
-        f" + (({failing}) > bool {warn_errors:g})"
-        f" + ({slow} > bool {warn_latency:g}), 2)"
+        # Two reasons to be degraded are still no failure.
+        f" + clamp_max((({failing}) > bool {warn_errors:g})"
+        f" + ({slow} > bool {warn_latency:g}), 1), 2)"
     )
     down = f"vector(4) and on() ((sum({select(UP, {JOB: SERVICE_JOB})}) or vector(0)) == 0)"
     return f"({down}) or on() ({judged}) or on() vector(3)"

@@ -131,6 +131,7 @@ class Column:
             chosen["color"] = {"mode": "fixed", "fixedColor": "#0072B2"}
             # Else the bar is measured against the largest number of any column.
             chosen["fieldMinMax"] = True
+            chosen["custom__minWidth"] = 150
             chosen["min"] = 0
         if self.wrap:
             chosen["custom__cellOptions"] = {"type": "auto", "wrapText": True}

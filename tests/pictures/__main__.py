@@ -17,7 +17,7 @@ _DOCS = Path(__file__).parents[2] / "docs"
 
 
 def main(names: list[str]) -> int:
-    """Draw the dashboards of these names, or all that have a picture; return 1 if a panel cannot be drawn."""
+    """Draw the dashboards of these names, or all; return 1 if a panel cannot be drawn."""
     boards = {
         path.stem: text for path, text in dashboards().items() if path.parent.name == "dashboards"
     }
@@ -31,7 +31,11 @@ def main(names: list[str]) -> int:
                 drawn = draw(
                     answered(scene, json.loads(boards[name])), script, scratch, _DOCS / where
                 )
-                failed += [f"{name}: {panel['title']}" for panel in drawn if not panel["drawn"]]
+                failed += [
+                    f"{name}: {panel['title']}"
+                    for panel in drawn
+                    if not (panel["drawn"] or panel["empty"])
+                ]
                 empty = [panel["title"] for panel in drawn if panel["empty"]]
                 print(
                     f"{where}: {len(drawn)} panels, empty: {', '.join(empty) or 'none'}", flush=True

@@ -53,7 +53,7 @@ _MEASURED = ("time_to_first_chunk", "time_to_first_token")
 class Size:
     """How much traffic there is: a test needs less than a picture."""
 
-    rounds: int = 16
+    rounds: int = 10
     hours: int = 26
     day_step_s: int = 1200
     hour_step_s: int = 30
