@@ -44,7 +44,7 @@ pictures: $(VENV)/.demo $(VENV)/.test $(BROWSER)/.installed
 	$(BIN)/python -m tests.pictures
 
 test: $(VENV)/.test $(BROWSER)/.installed
-	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 coverage: $(VENV)/.test $(BROWSER)/.installed
 	$(BIN)/coverage erase
