@@ -39,18 +39,21 @@ def routers(
     settings: Settings, reads: ReadPool, explainer: Explainer, reports: ReportQuestions
 ) -> Iterator[APIRouter]:
     """Yield the routes of every protocol. A new protocol is a line here."""
-    profiles = ProfileQuestions(
-        reads,
-        ProfileLimits(
-            spans_max=settings.flame_spans_max, minutes_days=settings.minutes_retention_days
-        ),
-    )
+    profiles = profile_questions(settings, reads)
     yield explain_router(ExplainQuestions(reads, explainer).explain)
     yield pyroscope_router(profiles, nodes_max=settings.flame_nodes_max)
     yield flamegraph_router(profiles.flame_graph)
     yield _tempo(reads)
     yield report_router(reports.digest)
     yield from _data(settings, reads)
+
+
+def profile_questions(settings: Settings, reads: ReadPool) -> ProfileQuestions:
+    """Return who makes flame graphs."""
+    limits = ProfileLimits(
+        spans_max=settings.flame_spans_max, minutes_days=settings.minutes_retention_days
+    )
+    return ProfileQuestions(reads, limits)
 
 
 def report_questions(

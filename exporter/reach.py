@@ -20,6 +20,7 @@ from exporter.errors import ConfigurationError, PermanentError, RetryableError
 from exporter.settings import Settings
 
 _TIMEOUT_S = 60.0
+_OK, _NOT_FOUND = 200, 404
 _ANSWER_MAX_BYTES = 256 * 1024 * 1024
 
 Answer = TypeVar("Answer")
@@ -98,6 +99,16 @@ def get(url: str, accept: str = "application/json") -> Reply:
             return Reply(answer.status, answer.read(_ANSWER_MAX_BYTES))
     except (OSError, HTTPException, ValueError) as error:
         raise NoAnswerError(getattr(error, "strerror", None) or str(error)) from error
+
+
+def fetched(url: str, path: str) -> bytes:
+    """Return what the service at a URL answers; raise as `asked` wants it, for any refusal."""
+    reply = get(f"{url}{path}", accept="*/*")
+    if reply.status == _OK:
+        return reply.body
+    if reply.status == _NOT_FOUND:
+        raise NoAnswerError("what answers is no LLM Observatory, or an older one")
+    raise ConfigurationError(f"{url}: {reply.detail}")
 
 
 def _url_of(settings: Settings) -> str | None:

@@ -10,7 +10,7 @@ import queue
 import re
 import uuid
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -128,8 +128,8 @@ class ReadPool:
                 client.close()
 
     def _kill(self, comment: str) -> None:
-        with typed_errors():
-            self._connect().command(
+        with typed_errors(), closing(self._connect()) as client:
+            client.command(
                 "KILL QUERY WHERE Settings['log_comment'] = {comment:String} ASYNC",
                 parameters={"comment": comment},
             )

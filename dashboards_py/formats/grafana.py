@@ -11,6 +11,7 @@ from typing import Any
 
 from dashboards_py import pack
 from dashboards_py.alert import Alert
+from dashboards_py.datasources import PROMETHEUS
 from dashboards_py.expressions import duration
 from dashboards_py.formats import routes as r
 from dashboards_py.formats.alertmanager import templates
@@ -19,7 +20,6 @@ from dashboards_py.formats.text import document
 from dashboards_py.thresholds import Configuration, Site
 
 FOLDER = "LLM Observatory"
-PROMETHEUS = "llmobs-prometheus"
 SLACK_VARIABLE = "SLACK_API_URL"
 PAGERDUTY_VARIABLE = "PAGERDUTY_ROUTING_KEY"
 _UID_CHARS_MAX = 40

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -109,20 +109,15 @@ def _with_secrets(point: Json, environ: Mapping[str, str]) -> Json:
 
 
 def _expanded(value: Json, environ: Mapping[str, str]) -> Json:
-    if isinstance(value, str):
-        parts = value.split(_ESCAPED)
+    def filled(text: str) -> str:
+        parts = text.split(_ESCAPED)
         return "$".join(_VARIABLE.sub(lambda m: environ[m[1] or m[2]], part) for part in parts)
-    if isinstance(value, dict):
-        return {key: _expanded(each, environ) for key, each in value.items()}
-    return [_expanded(each, environ) for each in value] if isinstance(value, list) else value
+
+    return _with_texts(value, filled)
 
 
 def _unescaped(value: Json) -> Json:
-    if isinstance(value, str):
-        return value.replace(_ESCAPED, "$")
-    if isinstance(value, dict):
-        return {key: _unescaped(each) for key, each in value.items()}
-    return [_unescaped(each) for each in value] if isinstance(value, list) else value
+    return _with_texts(value, lambda text: text.replace(_ESCAPED, "$"))
 
 
 def with_sources(value: Json, uids: Mapping[str, str]) -> Json:
@@ -130,15 +125,17 @@ def with_sources(value: Json, uids: Mapping[str, str]) -> Json:
 
     `uids` are by the short names prometheus, tempo, pyroscope, clickhouse and alertmanager.
     """
-    return _replaced(value, {_uid_of(name): uid for name, uid in uids.items()})
+    theirs = {_uid_of(name): uid for name, uid in uids.items()}
+    return _with_texts(value, lambda text: theirs.get(text, text))
 
 
-def _replaced(value: Json, uids: Mapping[str, str]) -> Json:
+def _with_texts(value: Json, change: Callable[[str], str]) -> Json:
+    """Return it with every text in it changed, but for the names of fields."""
     if isinstance(value, str):
-        return uids.get(value, value)
+        return change(value)
     if isinstance(value, dict):
-        return {key: _replaced(each, uids) for key, each in value.items()}
-    return [_replaced(each, uids) for each in value] if isinstance(value, list) else value
+        return {key: _with_texts(each, change) for key, each in value.items()}
+    return [_with_texts(each, change) for each in value] if isinstance(value, list) else value
 
 
 def _uid_of(name: str) -> str:

@@ -131,10 +131,7 @@ def apply(change: Change) -> None:
         case Action.DELETE if present:
             kind.delete(name, present)
         case Action.REFUSE:
-            raise ConflictError(
-                f"{kind.title} {name} exists and is not ours: rename or delete it, or leave this "
-                "kind out with --skip"
-            )
+            raise ConflictError(f"{kind.title} {name} exists and is not ours: rename or delete it")
         case _:
             pass
 

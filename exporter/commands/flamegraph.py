@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,16 +11,16 @@ from urllib.parse import urlencode
 import typer
 
 from clickhouse.reads.session import ReadPool
+from exporter.answering import profile_questions
 from exporter.cancellation import Cancellation
+from exporter.commands.files import write
 from exporter.errors import ConfigurationError, WrongQueryError
 from exporter.query.flame.fold import fold
 from exporter.query.flame_export import ENDINGS, Form, Wanted, export, form_of, profile_query
 from exporter.query.times import time_range
-from exporter.questions.profiles import ProfileLimits, ProfileQuestions
-from exporter.reach import NoAnswerError, asked, get
+from exporter.reach import asked, fetched
 from exporter.settings import Settings, load
 
-_OK, _NOT_FOUND = 200, 404
 _PATH = "/api/flamegraph"
 
 
@@ -78,7 +77,7 @@ def flamegraph(  # noqa: PLR0913 - options of a command line
     body = asked(
         settings, api_url, lambda url: _asked(url, file), lambda pool: _read(pool, file, settings)
     )
-    _write(body, output)
+    write(body, output)
 
 
 def _form(output: Path | None) -> Form:
@@ -103,29 +102,10 @@ def _asked(url: str, file: _File) -> bytes:
         "max_nodes": file.max_nodes,
         "format": file.form.value,
     }
-    reply = get(f"{url}{_PATH}?{urlencode(parameters)}", accept="*/*")
-    if reply.status == _OK:
-        return reply.body
-    if reply.status == _NOT_FOUND:
-        raise NoAnswerError("what answers is no LLM Observatory, or an older one")
-    raise ConfigurationError(f"{url}: {reply.detail}")
+    return fetched(url, f"{_PATH}?{urlencode(parameters)}")
 
 
 def _read(pool: ReadPool, file: _File, settings: Settings) -> bytes:
-    limits = ProfileLimits(
-        spans_max=settings.flame_spans_max, minutes_days=settings.minutes_retention_days
-    )
     query = profile_query(file.wanted)
-    tree = ProfileQuestions(pool, limits).flame_graph(query, Cancellation())
+    tree = profile_questions(settings, pool).flame_graph(query, Cancellation())
     return export(fold(tree, file.max_nodes), query, file.form).body
-
-
-def _write(body: bytes, output: Path | None) -> None:
-    if output is None:
-        sys.stdout.buffer.write(body)
-        return
-    try:
-        output.write_bytes(body)
-    except OSError as error:
-        raise ConfigurationError(f"{output}: {error.strerror}") from error
-    typer.echo(f"{output}: {len(body):,} bytes", err=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -16,13 +15,13 @@ from clickhouse.reads.session import ReadPool
 from exporter.answering import report_questions
 from exporter.api.report import ReportForm, written
 from exporter.cancellation import Cancellation
+from exporter.commands.files import write
 from exporter.errors import ConfigurationError
 from exporter.notices.reports import webhook
 from exporter.query.report.digest import Period
-from exporter.reach import NoAnswerError, asked, get
+from exporter.reach import asked, fetched
 from exporter.settings import Settings, load
 
-_OK, _NOT_FOUND = 200, 404
 _ENDINGS = {".md": ReportForm.MARKDOWN, ".html": ReportForm.HTML, ".json": ReportForm.JSON}
 
 
@@ -64,7 +63,7 @@ def report(  # noqa: PLR0913 - options of a command line
         target.post(json.loads(_content(settings, api_url, asked_for, ReportForm.SLACK)))
         typer.echo("sent")
         return
-    _write(_content(settings, api_url, asked_for, form or _form(output)), output)
+    write(_content(settings, api_url, asked_for, form or _form(output)), output)
 
 
 def _form(output: Path | None) -> ReportForm:
@@ -88,20 +87,4 @@ def _content(settings: Settings, api_url: str | None, about: _Asked, form: Repor
 def _asked(url: str, about: _Asked, form: ReportForm) -> bytes:
     day = {"on": about.day.isoformat()} if about.day else {}
     query = urlencode({"period": about.period.value, "format": form.value} | day)
-    reply = get(f"{url}/api/report?{query}", accept="*/*")
-    if reply.status == _OK:
-        return reply.body
-    if reply.status == _NOT_FOUND:
-        raise NoAnswerError("what answers is no LLM Observatory, or an older one")
-    raise ConfigurationError(f"{url}: {reply.detail}")
-
-
-def _write(content: bytes, output: Path | None) -> None:
-    if output is None:
-        sys.stdout.buffer.write(content)
-        return
-    try:
-        output.write_bytes(content)
-    except OSError as error:
-        raise ConfigurationError(f"{output}: {error.strerror}") from error
-    typer.echo(f"{output}: {len(content):,} bytes", err=True)
+    return fetched(url, f"/api/report?{query}")
