@@ -6,20 +6,15 @@ import asyncio
 import logging
 import sys
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_group
 
-from dashboards_py.push.cli import app as dashboards
 from exporter import __version__
-from exporter.commands.alerts import app as alerts
-from exporter.commands.explain import explain
-from exporter.commands.flamegraph import flamegraph
-from exporter.commands.prices import app as prices
-from exporter.commands.report import report
-from exporter.commands.tokenizers import tokenizers
-from exporter.demo.cli import demo_command
 from exporter.endpoints import Endpoints
 from exporter.errors import ConfigurationError
 from exporter.settings import CONFIG_VARIABLE, PREFIX, Settings, load
@@ -41,7 +36,47 @@ def settings_help() -> str:
     return "\n".join(lines)
 
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+# Each is loaded when it is called: most of them load what reads the store, which takes a second.
+_COMMANDS = {
+    "demo": ("exporter.demo.cli", "demo_command"),
+    "explain": ("exporter.commands.explain", "explain"),
+    "dashboards": ("dashboards_py.push.cli", "app"),
+    "flamegraph": ("exporter.commands.flamegraph", "flamegraph"),
+    "alerts": ("exporter.commands.alerts", "app"),
+    "report": ("exporter.commands.report", "report"),
+    "prices": ("exporter.commands.prices", "app"),
+    "tokenizers": ("exporter.commands.tokenizers", "tokenizers"),
+}
+
+
+class _Commands(TyperGroup):
+    """The commands of this module, and those that are loaded when they are called."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return all names, loaded or not."""
+        return list(dict.fromkeys((*super().list_commands(ctx), *_COMMANDS)))
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command, None: there is none of that name."""
+        if cmd_name in _COMMANDS and cmd_name not in self.commands:
+            self.add_command(_loaded(cmd_name), cmd_name)
+        return super().get_command(ctx, cmd_name)
+
+
+def _loaded(name: str) -> Any:
+    module, attribute = _COMMANDS[name]
+    found = getattr(import_module(module), attribute)
+    # A group of its own, so that it looks as everything here does.
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+    if isinstance(found, typer.Typer):
+        alone.add_typer(found, name=name)
+    else:
+        alone.command(name)(found)
+    alone.callback()(about)
+    return get_group(alone).commands[name]
+
+
+app = typer.Typer(cls=_Commands, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 
 @app.callback()
@@ -71,16 +106,6 @@ def serve(
 
     if not asyncio.run(run(settings, announce)):
         raise typer.Exit(1)
-
-
-app.command("demo")(demo_command)
-app.command("explain")(explain)
-app.add_typer(dashboards, name="dashboards")
-app.command("flamegraph")(flamegraph)
-app.add_typer(alerts, name="alerts")
-app.command("report")(report)
-app.add_typer(prices, name="prices")
-app.add_typer(tokenizers, name="tokenizers")
 
 
 @app.command()
