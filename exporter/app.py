@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from clickhouse.store import Insert, Store, StoreLimits
 from exporter import __version__
 from exporter.answering import report_questions, routers
+from exporter.api.asking import Asking
 from exporter.api.health import health_router
 from exporter.api.metrics import metrics_app
 from exporter.budgets import BudgetWatch, load_budgets
@@ -36,6 +37,7 @@ from exporter.metrics.exposition import WorkloadCollector
 from exporter.metrics.observe import Observer
 from exporter.metrics.service_graph import ServiceGraph
 from exporter.notices.reports import scheduled
+from exporter.pace import Pace
 from exporter.pipeline import Pipeline
 from exporter.query.explain import Explainer
 from exporter.questions.budgets import BudgetQuestions
@@ -53,6 +55,8 @@ from exporter.watch import watch_estimates, watch_limits, watch_state
 log = logging.getLogger(__name__)
 
 _DAY_NS = 24 * 3600 * NANOSECONDS
+# Threads that wait for the store beside those that it is answering.
+_THREADS_PER_QUERY = 4
 # How often a ClickHouse that has not answered yet is asked.
 _PROBE_S = 2.0
 
@@ -86,6 +90,12 @@ class App:
         self._telemetry.registry.register(self._budgets)
         self._reports = report_questions(settings, self._database.reads, self._budgets)
         self._schedule = scheduled(settings, self._reports.digest)
+        self._asking = Asking(
+            threads=_THREADS_PER_QUERY * settings.queries_max,
+            pace=Pace(share=settings.query_share, pause_max_s=settings.query_wait_max_s),
+            waiting=lambda: self._queue.depth[0] > 0,
+            told=self._telemetry.asked,
+        )
         self._hold = Hold(seconds=settings.hold_s, max_spans=settings.hold_max_spans)
         memory = TraceMemory(
             max_spans=settings.trace_memory_max_spans, max_age_s=settings.trace_memory_max_age_s
@@ -182,6 +192,7 @@ class App:
         for server in others:
             if server is not None:
                 await server.close()
+        self._asking.close()
         if self._probe is not None:
             self._probe.cancel()
         self._telemetry.shutdown()
@@ -212,6 +223,7 @@ class App:
 
     def _api(self) -> FastAPI:
         app = FastAPI(title="LLM Observatory", version=__version__)
+        self._asking.serve(app)
         app.include_router(health_router(self._problems))
         for router in routers(self._settings, self._database.reads, self._explainer, self._reports):
             app.include_router(router)

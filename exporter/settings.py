@@ -141,6 +141,14 @@ class Settings(BaseSettings):
         2, ge=1, le=64, description="Threads that the store may take for a question."
     )
 
+    query_share: float = Field(
+        0.4,
+        gt=0,
+        le=1,
+        description="Share of the time that questions may run while spans wait to be read; above "
+        "it they pause, for `query_wait_max_s` at the longest. 1: they never do.",
+    )
+
     flame_spans_max: int = Field(
         2_000_000,
         ge=1000,

@@ -72,7 +72,12 @@ class Telemetry:
         self.scrape_duration = histogram(
             f"{_PREFIX}.scrape.duration", "s", "Time to render /metrics."
         )
-
+        self.question_duration = histogram(
+            f"{_PREFIX}.question.duration", "s", "Time that questions ran, by route and outcome."
+        )
+        self.question_pause = counter(
+            f"{_PREFIX}.question.pause", "s", "Time that questions waited because spans did."
+        )
         self.ingest_lag = histogram(
             f"{_PREFIX}.ingest.lag",
             "s",
@@ -94,6 +99,11 @@ class Telemetry:
             return [Observation(value, labels) for value, labels in read()]
 
         self._meter.create_observable_counter(f"{_PREFIX}.{name}", [observe], unit, description)
+
+    def asked(self, route: str, outcome: str, paused_s: float, ran_s: float) -> None:
+        """Count a question that is over."""
+        self.question_duration.record(ran_s, {"route": route, "outcome": outcome})
+        self.question_pause.add(paused_s)
 
     @contextmanager
     def timed(self, stage: str) -> Generator[None]:

@@ -1,21 +1,26 @@
-"""Ask a question off the event loop, and drop it when the client goes away."""
+"""Ask a question off the event loop, after ingest, and drop it when the client goes away."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from fastapi import Request
+from fastapi import FastAPI, Request
 
 from exporter.cancellation import Cancellation
 from exporter.errors import (
+    CancelledError,
     ConfigurationError,
     ObservatoryError,
     OverloadedError,
+    PermanentError,
     TooLargeError,
     WrongQueryError,
 )
+from exporter.pace import Pace
 
 Answer = TypeVar("Answer")
 
@@ -27,6 +32,90 @@ _STATUS: tuple[tuple[type[ObservatoryError], int], ...] = (
     (ConfigurationError, 503),
     (ObservatoryError, 503),
 )
+_OUTCOMES: tuple[tuple[type[BaseException], str], ...] = (
+    (CancelledError, "cancelled"),
+    (asyncio.CancelledError, "cancelled"),
+    (OverloadedError, "overloaded"),
+    (PermanentError, "refused"),
+    (BaseException, "failed"),
+)
+_LOOK_S = 0.05
+
+Told = Callable[[str, str, float, float], None]
+"""Is told of a question that is over: its route, its outcome, how long it paused and ran."""
+
+
+class Asking:
+    """Where the questions of a service run: in threads of their own, paced.
+
+    Threads of their own, because /metrics and the receivers use those that everybody may use.
+    """
+
+    def __init__(
+        self,
+        *,
+        threads: int,
+        pace: Pace | None = None,
+        waiting: Callable[[], bool] = lambda: False,
+        told: Told = lambda *_: None,
+    ) -> None:
+        """`waiting` says whether spans wait to be read."""
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="question")
+        self._pace = pace
+        self._waiting = waiting
+        self._told = told
+
+    def serve(self, app: FastAPI) -> None:
+        """Have the questions to `app` asked here."""
+        app.state.asking = self
+
+    async def ask(
+        self, route: str, question: Callable[[Cancellation], Answer], cancellation: Cancellation
+    ) -> Answer:
+        """Return the answer of `question` when its turn came and it has run."""
+        asked = time.monotonic()
+        await self._turn(cancellation)
+        began = time.monotonic()
+        outcome = "ok"
+        try:
+            return await self._run(question, cancellation)
+        except BaseException as error:
+            outcome = next(name for kind, name in _OUTCOMES if isinstance(error, kind))
+            raise
+        finally:
+            over = time.monotonic()
+            if self._pace is not None:
+                self._pace.ran(over - began, over)
+            self._told(route, outcome, began - asked, over - began)
+
+    def close(self) -> None:
+        """Ask nothing more; what runs is not waited for."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _turn(self, cancellation: Cancellation) -> None:
+        """Wait while ingest goes first, however many others ask meanwhile not for too long."""
+        latest = time.monotonic() + (self._pace.pause_max_s if self._pace else 0.0)
+        while not cancellation.wished and (left := self._pause_s()) > 0:
+            if time.monotonic() >= latest:
+                return
+            # No event tells that no spans wait any more: that is an average of many looks.
+            await asyncio.sleep(min(left, _LOOK_S))
+
+    async def _run(
+        self, question: Callable[[Cancellation], Answer], cancellation: Cancellation
+    ) -> Answer:
+        loop = asyncio.get_running_loop()
+        answer = loop.run_in_executor(self._threads, question, cancellation)
+        while not answer.done():
+            await asyncio.wait({answer}, timeout=_LOOK_S if self._pace else None)
+            self._pause_s()
+        return await answer
+
+    def _pause_s(self) -> float:
+        if self._pace is None:
+            return 0.0
+        self._pace.look(waiting=self._waiting())
+        return self._pace.pause_s(time.monotonic())
 
 
 async def ask(
@@ -34,14 +123,18 @@ async def ask(
     question: Callable[[Cancellation], Answer],
     *,
     timeout_s: float | None = None,
+    route: str | None = None,
 ) -> Answer:
     """Return the answer of `question`, which runs in a thread.
 
     It is told to stop when the client hangs up, the time is over or the service stops. The
-    request's body must have been read before.
+    request's body must have been read before. `route` names the kind of question, None: the
+    path as it is declared, in which no id is.
     """
+    asking: Asking = request.app.state.asking
     cancellation = Cancellation()
-    answer = asyncio.create_task(asyncio.to_thread(question, cancellation))
+    route = route or str(getattr(request.scope.get("route"), "path", ""))
+    answer = asyncio.create_task(asking.ask(route, question, cancellation))
     gone = asyncio.create_task(_hung_up(request))
     try:
         await asyncio.wait({answer, gone}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)

@@ -63,6 +63,15 @@ ROWS = OwnMetric("llm_observatory_rows", _C, "Rows by table and outcome.", ("tab
 SCRAPE_DURATION = OwnMetric(
     "llm_observatory_scrape_duration_seconds", _H, "Time to render /metrics."
 )
+QUESTION_DURATION = OwnMetric(
+    "llm_observatory_question_duration_seconds",
+    _H,
+    "Time that questions ran, by route and outcome.",
+    ("route", "outcome"),
+)
+QUESTION_PAUSE = OwnMetric(
+    "llm_observatory_question_pause_seconds", _C, "Time that questions waited because spans did."
+)
 INGEST_LAG = OwnMetric(
     "llm_observatory_ingest_lag_seconds",
     _H,
@@ -113,6 +122,8 @@ OWN_METRICS: tuple[OwnMetric, ...] = (
     INSERT_DURATION,
     ROWS,
     SCRAPE_DURATION,
+    QUESTION_DURATION,
+    QUESTION_PAUSE,
     INGEST_LAG,
     QUEUE_REQUESTS,
     QUEUE_BYTES,

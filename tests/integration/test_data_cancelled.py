@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
+from exporter.api.asking import Asking
 from exporter.api.data.flamegraph import flamegraph_router
 from exporter.api.data.traces import TraceAnswers, traces_router
 from exporter.api.data.usage import UsageAnswers, usage_router
@@ -49,6 +50,7 @@ class Endless:
 async def test_nobody_waits_so_nothing_goes_on(path: str) -> None:
     endless = Endless()
     app = FastAPI()
+    Asking(threads=4).serve(app)
     app.include_router(usage_router(UsageAnswers(endless, endless, endless)))
     app.include_router(traces_router(TraceAnswers(endless, endless, endless)))
     app.include_router(flamegraph_router(endless))

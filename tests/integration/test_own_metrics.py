@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from exporter.metrics.catalog import MetricType
 from exporter.metrics.own import OWN_METRICS
 from tests.support.otlp import request
-from tests.support.service import recent_call, running_service
+from tests.support.service import http, recent_call, running_service
 
 
 def test_every_declared_metric_is_shown_and_every_one_shown_is_declared(tmp_path: Path) -> None:
@@ -19,6 +19,7 @@ def test_every_declared_metric_is_shown_and_every_one_shown_is_declared(tmp_path
         for number in (1, 2):
             service.export(request(recent_call(number=number), future))
         service.wait_until_stored(1)
+        http(f"{service.endpoints.api}/api/summary")
         service.scrape()
         text = service.scrape().body.decode()
 

@@ -106,7 +106,10 @@ async def call(procedure: Procedure | None, request: Request) -> Response:
         timeout_s = _timeout(request)
         asked = _decode(await read_body(request), procedure.request(), form)
         body = await ask(
-            request, lambda wish: _encode(procedure.answer(asked, wish), form), timeout_s=timeout_s
+            request,
+            lambda wish: _encode(procedure.answer(asked, wish), form),
+            timeout_s=timeout_s,
+            route=request.url.path,
         )
     except CancelledError as error:
         code = Code.CANCELED if timeout_s is None else Code.DEADLINE_EXCEEDED
