@@ -35,7 +35,8 @@ from exporter.query.explanation import (
     SpanExplanation,
     TraceExplanation,
 )
-from exporter.query.stored import CONTENT_ATTRIBUTES, as_rows, rebuild
+from exporter.query.stored import as_rows, rebuild
+from exporter.query.stored_spans import CONTENT_ATTRIBUTES
 from exporter.spans.batch import SpanBatch
 from exporter.spans.decode import Decoder, SpanLimits
 from exporter.spans.rows import rows as rows_of

@@ -17,7 +17,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import (
     TracesData,
 )
 
-from exporter.query.stored import PROFILE_ID
+from exporter.query.stored_spans import PROFILE_ID
 from tests.support.otlp import NS, any_value
 from tests.support.prometheus import wait_until
 from tests.support.service import Service, http

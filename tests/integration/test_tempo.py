@@ -15,7 +15,7 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
 
 from exporter.query.search import ROOT_NOT_YET_RECEIVED
-from exporter.query.stored import PROFILE_ID
+from exporter.query.stored_spans import PROFILE_ID
 from tests.support.otlp import ERROR, NS, any_value, event, request, span
 from tests.support.prometheus import wait_until
 from tests.support.service import WAIT_TIMEOUT_S, Answer, Service, http, recent_call

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 import pytest
+from google.protobuf.wrappers_pb2 import UInt64Value
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from exporter.query.attributes import written
-from exporter.query.wire import KeyValues, fixed64s
+from exporter.query.wire import fixed64s, varints
 from exporter.spans.schema import ARROW_TYPES
 
 MAP = ARROW_TYPES["Map(LowCardinality(String), String)"]
@@ -25,8 +27,8 @@ rows_of_pairs = st.lists(
 
 
 def spans(maps: list[Pairs], kinds: list[Pairs]) -> list[Span]:
-    found = written(pa.array(maps, MAP), pa.array(kinds, MAP), KeyValues(), TAG)
-    return [Span.FromString(b"".join(row)) for row in found]
+    found = written(pa.array(maps, MAP), pa.array(kinds, MAP), TAG)
+    return [Span.FromString(row) for row in found.joined().to_pylist()]
 
 
 def value(kind: str, text: str) -> AnyValue:
@@ -89,12 +91,27 @@ def test_a_nested_value_is_that_of_its_kind() -> None:
 def test_slices_of_maps_are_written_as_they_are() -> None:
     maps = pa.array([[("a", "0")], [("b", "1")], [("c", "2")]], MAP).slice(1, 2)
     kinds = pa.array([[("a", "int")], [("b", "int")], []], MAP).slice(1, 2)
-    found = written(maps, kinds, KeyValues(), TAG)
-    first, second = (Span.FromString(b"".join(row)).attributes[0] for row in found)
+    found = written(maps, kinds, TAG).joined().to_pylist()
+    first, second = (Span.FromString(row).attributes[0] for row in found)
     assert (first.key, first.value.int_value) == ("b", 1)
     assert (second.key, second.value.string_value) == ("c", "2")
 
 
 def test_zero_is_not_written() -> None:
     values = pa.array([0, 1, 2**64 - 1], pa.uint64()).to_numpy()
-    assert fixed64s(b"\x39", values) == [b"", b"\x39\x01" + bytes(7), b"\x39" + b"\xff" * 8]
+    assert fixed64s(b"\x39", values).to_pylist() == [
+        b"",
+        b"\x39\x01" + bytes(7),
+        b"\x39" + b"\xff" * 8,
+    ]
+
+
+@given(st.lists(st.integers(0, 2**64 - 1) | st.sampled_from([0, 127, 128, 16383, 16384, 2**63])))
+def test_a_column_of_varints_is_what_protobuf_reads(numbers: list[int]) -> None:
+    written_ones = varints(np.array(numbers, np.uint64)).to_pylist()
+    assert [_uint(one) for one in written_ones] == numbers
+
+
+def _uint(written_one: bytes) -> int:
+    # Field 1 of this message is a varint, packed like any other.
+    return UInt64Value.FromString(b"\x08" + written_one).value

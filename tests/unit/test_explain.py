@@ -20,11 +20,8 @@ from exporter.genai.prices.price_file import Override
 from exporter.genai.prices.pricer import CostSource, Pricer
 from exporter.query.explain import Explainer
 from exporter.query.explanation import SpanExplanation, TraceExplanation
-from exporter.query.stored import (
-    CONTENT_ATTRIBUTE_TYPES,
-    CONTENT_ATTRIBUTES,
-    rebuild,
-)
+from exporter.query.stored import rebuild
+from exporter.query.stored_spans import CONTENT_ATTRIBUTE_TYPES, CONTENT_ATTRIBUTES
 from exporter.spans.rows import rows
 from exporter.spans.schema import CONTENT_TABLE, SPANS_TABLE
 from tests.golden import otlp_json
