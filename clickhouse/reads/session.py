@@ -90,8 +90,8 @@ class Session:
         StoreUnavailableError.
         """
         with self._asking():
-            # Given to the driver, settings of the embedded engine are statements of their own
-            # before and after the question, which take longer than most questions.
+            # Given to the driver, the settings of a raw query of the embedded engine are statements
+            # of their own before and after it, which take longer than most questions.
             answer = self._client.raw_query(
                 f"{sql}\nSETTINGS {self._clause}", parameters=dict(parameters), fmt="Arrow"
             )
@@ -100,6 +100,8 @@ class Session:
     def rows(self, sql: str, parameters: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
         """Return the answer as Python values: for answers of few rows."""
         with self._asking():
+            # Here the driver makes a clause of the settings itself, and its own format costs less
+            # than Arrow where there is little to read: 0.5 ms of 1.8.
             found = self._client.query(sql, parameters=dict(parameters), settings=self._settings)
         return found.result_rows
 
