@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -31,6 +31,7 @@ from exporter.metrics.catalog import (
     BUDGET_SPENT,
     BUDGET_START,
 )
+from exporter.query.periods import Unit
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ SCOPE: Mapping[str, str] = {**ROLLUP_SCOPE, **SPAN_SCOPE}
 
 
 class Period(StrEnum):
-    """What a budget lasts for, in UTC; a week begins on Monday."""
+    """What a budget lasts for."""
 
     DAY = "day"
     WEEK = "week"
@@ -73,14 +74,7 @@ class Period(StrEnum):
 
     def bounds(self, now: datetime) -> tuple[datetime, datetime]:
         """Return the start and the end of the period that holds an instant."""
-        day = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        if self is Period.DAY:
-            return day, day + timedelta(days=1)
-        if self is Period.WEEK:
-            start = day - timedelta(days=day.weekday())
-            return start, start + timedelta(days=7)
-        start = day.replace(day=1)
-        return start, (start + timedelta(days=32)).replace(day=1)
+        return Unit(self.value).bounds(now)
 
 
 class Budget(BaseModel):

@@ -55,6 +55,14 @@ class Source(StrEnum):
     HOURS = "llm_usage_1h"
 
 
+class Figures(StrEnum):
+    """Which figures are asked for; the store does not reckon the others."""
+
+    ALL = "*"
+    SUMS = "* EXCEPT (DurationQuantiles, TimeToFirstTokenQuantiles, TimeToFirstTokenBuckets)"
+    TIMES = "DurationQuantiles, TimeToFirstTokenQuantiles, TimeToFirstTokenBuckets"
+
+
 _TOKENS = " + ".join(
     [*(kind.column for kind in TOKEN_KINDS), "EstimatedTokensInput", "EstimatedTokensOutput"]
 )
@@ -81,6 +89,7 @@ class UsageAsked:
     """Length of the steps of time that it is grouped by, seconds since 1970; 0: none."""
     order: str = "cost"
     """Of `ORDERS`. With a step, the time comes first."""
+    figures: Figures = Figures.ALL
     limit: int
     after: Key | None = None
     """The order's value (with a step: the time), then the columns' values, of the row before."""
@@ -99,7 +108,7 @@ def source_for(asked: UsageAsked) -> Source:
 
 
 def usage(session: Session, asked: UsageAsked, source: Source) -> list[dict[str, Any]]:
-    """Return rows of TimeS, the columns of `by`, the figures and OrderValue.
+    """Return rows of TimeS, the columns of `by`, the figures and OrderValue; of times only these.
 
     Without a row there was no call.
     """
@@ -112,6 +121,7 @@ def usage(session: Session, asked: UsageAsked, source: Source) -> list[dict[str,
     by = ", ".join(asked.by)
     sql = marked(
         named_sql("usage_from_spans" if spans else "usage_from_rollups"),
+        figures=asked.figures.value,
         table=source.value,
         time=time if asked.step_s else "toInt64(0)",
         keys=f"{by}," if by else "",

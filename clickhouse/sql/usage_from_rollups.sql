@@ -1,6 +1,6 @@
 -- Usage from the tables by minute or hour, by time and by columns. Sums are exact; the percentiles of
 -- the time to the first token are made from the buckets.
-SELECT *
+SELECT /* figures */
 FROM
 (
     SELECT

@@ -1,6 +1,6 @@
 -- Usage of the spans that own it, by time and by columns. Each figure is what the views that fill
 -- llm_usage_1m write, so both sources give the same sums.
-SELECT *
+SELECT /* figures */
 FROM
 (
     WITH

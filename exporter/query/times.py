@@ -11,6 +11,7 @@ from decimal import Decimal, InvalidOperation
 
 from exporter.errors import WrongQueryError
 from exporter.query.asked import TimeRange
+from exporter.query.periods import EPOCH, Unit, storable
 from exporter.spans.schema import NANOSECONDS
 
 _UNITS_NS: dict[str, int] = {
@@ -32,9 +33,7 @@ _NUMBER = re.compile(r"[0-9]{1,19}(\.[0-9]{1,9})?")
 _RFC3339 = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[-+]\d\d:\d\d)", re.ASCII
 )
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# What the store's times can hold: up to the year 2262.
-_LAST_NS = 2**63 - 1
+_CALENDAR = {"w": Unit.WEEK, "M": Unit.MONTH, "y": Unit.YEAR}
 _FORMS = (
     "write now-1h, 2026-11-21T20:00:00Z, or a Unix time in seconds, milliseconds or nanoseconds"
 )
@@ -61,9 +60,7 @@ def point(text: str, now_ns: int, *, name: str = "time", at_end: bool = False) -
         found = _moment(moment, name)
     else:
         raise WrongQueryError(f"{name}: {text[:60]!r} is no time: {_FORMS}")
-    if not 0 <= found <= _LAST_NS:
-        raise WrongQueryError(f"{name}: the time must lie between 1970 and 2262")
-    return found
+    return storable(found, name)
 
 
 def length_s(text: str, *, name: str) -> int:
@@ -89,7 +86,7 @@ def step_s(text: str, within: TimeRange) -> int:
 def rfc3339(time_ns: int) -> str:
     """Return a time as RFC 3339 in UTC, with as many digits of the second as it has."""
     seconds, rest = divmod(time_ns, NANOSECONDS)
-    whole = (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
+    whole = (EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
     fraction = f".{rest:09d}".rstrip("0").rstrip(".")
     return f"{whole}{fraction}Z"
 
@@ -109,22 +106,8 @@ def _rounded(at_ns: int, unit: str, *, at_end: bool) -> int:
     if unit in "smhd":
         start = at_ns // _UNITS_NS[unit] * _UNITS_NS[unit]
         return start + _UNITS_NS[unit] if at_end else start
-    try:
-        day = (_EPOCH + timedelta(seconds=at_ns // NANOSECONDS)).replace(
-            hour=0, minute=0, second=0, microsecond=0
-        )
-    except OverflowError:
-        raise WrongQueryError("the time must lie between 1970 and 2262") from None
-    if unit == "w":
-        first = day - timedelta(days=day.weekday())
-        following = first + timedelta(days=7)
-    elif unit == "M":
-        first = day.replace(day=1)
-        following = (first + timedelta(days=32)).replace(day=1)
-    else:
-        first = day.replace(month=1, day=1)
-        following = first.replace(year=first.year + 1)
-    return int(((following if at_end else first) - _EPOCH).total_seconds()) * NANOSECONDS
+    whole = _CALENDAR[unit].holding(at_ns)
+    return whole.end_ns if at_end else whole.start_ns
 
 
 def _unix(number: Decimal) -> int:
@@ -139,7 +122,7 @@ def _moment(found: re.Match[str], name: str) -> int:
     day, clock, fraction, zone = found.groups()
     try:
         at = datetime.fromisoformat(f"{day}T{clock}{'+00:00' if zone in 'Zz' else zone}")
-        whole = at.astimezone(UTC) - _EPOCH
+        whole = at.astimezone(UTC) - EPOCH
     except (ValueError, OverflowError, InvalidOperation):
         raise WrongQueryError(f"{name}: there is no such date or time") from None
     nanoseconds = int((fraction or "").ljust(9, "0"))

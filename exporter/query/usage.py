@@ -181,6 +181,12 @@ NOTHING: Record = (
 """The figures of no call."""
 
 
+def added(records: Sequence[Record]) -> Record:
+    """Return the sums of all records together, without their percentiles and buckets."""
+    names = (*_SUMS, *_MONEY)
+    return {name: sum((record[name] for record in records), NOTHING[name]) for name in names}
+
+
 def figures(record: Record, seconds: float, bounds_s: Sequence[float]) -> dict[str, Any]:
     """Return the fields of `Usage`.
 

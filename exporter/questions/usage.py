@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from clickhouse.reads.session import ReadPool, Session
-from clickhouse.reads.usage import Source, UsageAsked, source_for, usage
+from clickhouse.reads.usage import Figures, Source, UsageAsked, source_for, usage
 from exporter.cancellation import Cancellation
 from exporter.errors import TooLargeError, WrongQueryError
 from exporter.metrics.catalog import DURATION_BUCKETS_S
@@ -21,6 +21,7 @@ from exporter.query.usage import (
     ModelUsage,
     Record,
     Summary,
+    added,
     cache_savings,
     compared,
     figures,
@@ -39,9 +40,10 @@ _MINUTE_NS = 60 * NANOSECONDS
 class UsageQuestions:
     """Answers questions about usage."""
 
-    def __init__(self, pool: ReadPool, kept: Kept) -> None:
+    def __init__(self, pool: ReadPool, kept: Kept, models_max: int = _MODELS_MAX) -> None:
         self._pool = pool
         self._kept = kept
+        self._models_max = models_max
 
     def summary(self, about: About, tables: Tables, cancellation: Cancellation) -> Found[Summary]:
         """Return one row: the usage of a time, compared with the time before."""
@@ -50,7 +52,7 @@ class UsageQuestions:
         earlier = _range(asked).before
         before = replace(asked, start_ns=earlier.start_ns, end_ns=earlier.end_ns)
         with self._pool.session(cancellation) as session:
-            now, then = (_summed(session, each, source) for each in (asked, before))
+            now, then = (self._summed(session, each, source) for each in (asked, before))
         both = TimeRange(earlier.start_ns, asked.end_ns)
         missing = self._kept.missing_before(source.value, both)
         return Found([Summary(**compared(now, then))], source.value, _range(asked), None, missing)
@@ -154,6 +156,21 @@ class UsageQuestions:
         missing = self._kept.missing_before(source.value, _range(asked))
         return Found(rows, source.value, _range(asked), key, missing)
 
+    def _summed(self, session: Session, asked: UsageAsked, source: Source) -> dict[str, Any]:
+        """Return the figures of all groups together, with what caches saved."""
+        by_model = replace(asked, by=_MODEL, limit=self._models_max, figures=Figures.SUMS)
+        models = usage(session, by_model, source)
+        whole = len(models) < self._models_max
+        savings = cache_savings(models) if whole else None
+        # The models' sums are added here, and percentiles, which cannot be, asked for alone: to
+        # ask for every figure twice would take nearly twice as long.
+        sums = added(models) if whole else {}
+        rest = replace(asked, figures=Figures.TIMES if whole else Figures.ALL)
+        found = usage(session, rest, source) if models else []
+        record = {**NOTHING, **(found[0] if found else {}), **sums}
+        seconds = _range(asked).seconds
+        return figures(record, seconds, DURATION_BUCKETS_S) | {"cache_savings_usd": savings}
+
     def _placed(
         self, asked: UsageAsked, tables: Tables, since_ns: int | None
     ) -> tuple[UsageAsked, Source]:
@@ -187,16 +204,6 @@ class UsageQuestions:
 
 def _by_name(by: tuple[str, ...]) -> dict[str, str]:
     return dict(zip(by, columns(by), strict=True))
-
-
-def _summed(session: Session, asked: UsageAsked, source: Source) -> dict[str, Any]:
-    """Return the figures of all groups together, with what caches saved."""
-    sums = usage(session, asked, source)
-    models = usage(session, replace(asked, by=_MODEL, limit=_MODELS_MAX), source)
-    savings = cache_savings(models) if len(models) < _MODELS_MAX else None
-    seconds = _range(asked).seconds
-    record = sums[0] if sums else NOTHING
-    return figures(record, seconds, DURATION_BUCKETS_S) | {"cache_savings_usd": savings}
 
 
 def _asked(about: About, grouping: Grouping, page: Page) -> UsageAsked:

@@ -272,6 +272,30 @@ def test_a_summary_is_compared_with_the_time_of_the_same_length_before(scene: Sc
     assert row.ttft_p50_s == Decimal("0.5")
 
 
+@pytest.mark.parametrize("tables", [Tables.SPANS, Tables.ROLLUP])
+def test_more_models_than_are_held_leave_out_only_what_caches_saved(
+    scene: Scene, tables: Tables
+) -> None:
+    made = {
+        "provider": "openai",
+        "user": "",
+        "feature": "",
+        "first": 0.5,
+        "failed": False,
+        "tokens": (100, 50, 10),
+        "at_ns": 0,
+        "duration_ns": NS,
+    }
+    scene.fill(priced([made | {"model": model} for model in ("gpt-4o", "gpt-4o-mini")]))
+    asked = (About(HOURS), tables, Cancellation())
+    (whole,) = scene.usage.summary(*asked).rows
+    (cut,) = UsageQuestions(scene.pool, scene.kept, models_max=2).summary(*asked).rows
+    assert whole.cache_savings_usd is not None
+    assert cut.cache_savings_usd is None
+    assert cut.requests == 2
+    assert cut == whole.model_copy(update={"cache_savings_usd": None})
+
+
 def test_first_tokens_by_bucket_are_in_the_bucket_that_they_are_in(scene: Scene) -> None:
     made = {
         "model": "gpt-4o",

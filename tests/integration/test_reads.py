@@ -1,14 +1,17 @@
 """Questions to the store stay within their limits, and end when nobody waits for them."""
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from clickhouse_connect.driver.exceptions import DatabaseError
 
 from clickhouse.client import connect, parse_address
 from clickhouse.reads.session import ReadLimits, ReadPool
 from exporter.cancellation import Cancellation
-from exporter.errors import CancelledError, OverloadedError, WrongQueryError
+from exporter.errors import CancelledError, ObservatoryError, OverloadedError, WrongQueryError
 
 ENDLESS = """
 SELECT max(sipHash64(number)) AS Longest
@@ -16,6 +19,10 @@ FROM numbers({numbers:UInt64})
 LIMIT 1
 """
 FOREVER = {"numbers": 10**15}
+# Long enough for what is waited for on a busy machine; nothing waits that long when it works.
+WAIT_S = 60.0
+
+Kill = Callable[[Callable[[], Any]], Any]
 
 
 @pytest.fixture(scope="module")
@@ -23,10 +30,36 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("engine")
 
 
-def pool(path: Path, *, size: int = 1, wait_max_s: float = 30.0, **limits: float) -> ReadPool:
+class Steered:
+    """A real client whose questions and kills are let go by a test."""
+
+    def __init__(self, client: Any, before_question: Callable[[], None], kill: Kill) -> None:
+        self._client = client
+        self._before_question = before_question
+        self._kill = kill
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def raw_query(self, *asked: Any, **how: Any) -> Any:
+        self._before_question()
+        return self._client.raw_query(*asked, **how)
+
+    def command(self, *said: Any, **how: Any) -> Any:
+        return self._kill(lambda: self._client.command(*said, **how))
+
+
+def pool(
+    path: Path,
+    *,
+    size: int = 1,
+    wait_max_s: float = 30.0,
+    steer: Callable[[Any], Any] = lambda client: client,
+    **limits: float,
+) -> ReadPool:
     address = parse_address(f"chdb:{path}")
     return ReadPool(
-        lambda: connect(address, database="default"),
+        lambda: steer(connect(address, database="default")),
         size=size,
         wait_max_s=wait_max_s,
         limits=ReadLimits(**limits),  # type: ignore[arg-type]
@@ -58,6 +91,100 @@ def test_a_question_is_stopped_in_the_store_when_it_is_cancelled(path: Path) -> 
     cancellation.cancel()
     asking.join(60)
     assert len(failures) == 1
+
+
+def asked_forever(reads: ReadPool, cancellation: Cancellation) -> Callable[[], type[Exception]]:
+    """Ask without end in a thread; return what waits for how that ends."""
+    ended: list[type[Exception]] = []
+
+    def ask() -> None:
+        with reads.session(cancellation) as session:
+            try:
+                session.table(ENDLESS, FOREVER)
+            except ObservatoryError as error:
+                ended.append(type(error))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+
+    def end() -> type[Exception]:
+        asking.join(WAIT_S)
+        (only,) = ended
+        return only
+
+    return end
+
+
+def test_a_question_that_reaches_the_store_after_its_kill_is_stopped_too(path: Path) -> None:
+    leaving, killed = threading.Event(), threading.Event()
+
+    def before_question() -> None:
+        leaving.set()
+        assert killed.wait(WAIT_S)
+
+    def kill(carry_out: Callable[[], Any]) -> None:
+        carry_out()
+        killed.set()
+
+    reads = pool(path, time_max_s=20.0, steer=lambda client: Steered(client, before_question, kill))
+    cancellation = Cancellation()
+    end = asked_forever(reads, cancellation)
+    assert leaving.wait(WAIT_S)
+    cancellation.cancel()
+    assert end() is CancelledError
+
+
+def test_a_kill_that_fails_is_tried_again(path: Path) -> None:
+    leaving = threading.Event()
+    failures = iter([DatabaseError("too many connections"), OSError("connection reset")])
+
+    def kill(carry_out: Callable[[], Any]) -> None:
+        for failure in failures:
+            raise failure
+        carry_out()
+
+    reads = pool(path, time_max_s=20.0, steer=lambda client: Steered(client, leaving.set, kill))
+    cancellation = Cancellation()
+    end = asked_forever(reads, cancellation)
+    assert leaving.wait(WAIT_S)
+    cancellation.cancel()
+    assert end() is CancelledError
+    assert not list(failures)
+
+
+def test_kills_end_when_the_question_must_have_ended_itself(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    leaving, given_up = threading.Event(), threading.Event()
+
+    def before_question() -> None:
+        leaving.set()
+        assert given_up.wait(WAIT_S)
+
+    def kill(carry_out: Callable[[], Any]) -> None:
+        carry_out()
+
+    reads = pool(path, time_max_s=0.1, steer=lambda client: Steered(client, before_question, kill))
+    cancellation = Cancellation()
+    end = asked_forever(reads, cancellation)
+    assert leaving.wait(WAIT_S)
+    cancellation.cancel()
+    given_up.set()
+    assert end() is WrongQueryError
+    assert [each.message for each in caplog.records] == ["a question could not be stopped"]
+
+
+def test_between_two_questions_nothing_is_killed_and_the_next_one_is_not_asked(path: Path) -> None:
+    def kill(_carry_out: Callable[[], Any]) -> None:
+        pytest.fail("nothing was under way")
+
+    cancellation = Cancellation()
+    reads = pool(path, steer=lambda client: Steered(client, lambda: None, kill))
+    with reads.session(cancellation) as session:
+        assert session.table("SELECT 1 AS One LIMIT 1", {}).to_pylist() == [{"One": 1}]
+        cancellation.cancel()
+        with pytest.raises(CancelledError):
+            session.table("SELECT 1 AS One LIMIT 1", {})
 
 
 def test_a_question_that_nobody_waits_for_is_not_asked_at_all(path: Path) -> None:

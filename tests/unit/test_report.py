@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.errors import StoreUnavailableError
+from exporter.errors import StoreUnavailableError, WrongQueryError
 from exporter.notices.reports import ReportSchedule, next_due
 from exporter.query.asked import TimeRange
 from exporter.query.lists import ErrorRow, TraceRow
@@ -231,6 +231,13 @@ def test_every_day_is_in_one_period(day: date, period: Period) -> None:
     noon_ns = int(datetime.combine(day, time(12), UTC).timestamp()) * NANOSECONDS
     assert within.start_ns < noon_ns < within.end_ns
     assert period.holding(day + timedelta(days=1)).start_ns in {within.start_ns, within.end_ns}
+
+
+@pytest.mark.parametrize("day", [date(1, 1, 1), date(1969, 12, 31), date(2263, 1, 1), date.max])
+@pytest.mark.parametrize("period", Period)
+def test_a_report_of_a_day_that_no_store_holds_is_refused(period: Period, day: date) -> None:
+    with pytest.raises(WrongQueryError, match="between 1970 and 2262"):
+        period.holding(day)
 
 
 @given(

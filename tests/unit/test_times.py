@@ -73,6 +73,7 @@ def test_the_end_of_a_range_is_rounded_to_the_end_of_the_unit_as_in_grafana(
         pytest.param("0001-01-01T00:00:00+23:00", "there is no such date", id="before year 1"),
         pytest.param("now-999999999y", "between 1970 and 2262", id="too long ago"),
         pytest.param("now+999999999y/M", "between 1970 and 2262", id="too far ahead"),
+        pytest.param("now+7978y/y", "between 1970 and 2262", id="in the last year of all"),
         pytest.param("9999-12-31T23:59:59Z", "between 1970 and 2262", id="beyond the store"),
         pytest.param("९", "is no time", id="foreign digits"),
         pytest.param("x" * 500, "is no time", id="long"),

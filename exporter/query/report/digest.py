@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from statistics import fmean, pstdev
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from exporter.query.asked import TimeRange
 from exporter.query.lists import ErrorRow, TraceRow
+from exporter.query.periods import EPOCH, Unit, storable
 from exporter.query.times import rfc3339, time_range
 from exporter.query.usage import GroupUsage, ModelUsage, Summary, Usd
 from exporter.spans.schema import NANOSECONDS
@@ -28,21 +29,19 @@ _FLOOR_USD = Decimal(1)
 
 
 class Period(StrEnum):
-    """What a report is about: a whole day or week, in UTC. A week begins on Monday."""
+    """What a report is about."""
 
     DAY = "day"
     WEEK = "week"
 
     def last(self, now_ns: int) -> TimeRange:
         """Return the last one that is over."""
-        return self.holding(datetime.fromtimestamp(now_ns // NANOSECONDS, UTC).date()).before
+        return Unit(self.value).holding(now_ns).before
 
     def holding(self, day: date) -> TimeRange:
-        """Return the one that holds a day, whether it is over or not."""
-        first = day if self is Period.DAY else day - timedelta(days=day.weekday())
-        start = datetime.combine(first, time(), UTC)
-        start_ns = int(start.timestamp()) * NANOSECONDS
-        return TimeRange(start_ns, start_ns + self._length_ns)
+        """Return the one that holds a day, whether it is over or not; raise WrongQueryError."""
+        found = Unit(self.value).holding((day - EPOCH.date()).days * _DAY_NS)
+        return TimeRange(storable(found.start_ns, "on"), storable(found.end_ns, "on"))
 
     def earlier(self, of: TimeRange) -> list[TimeRange]:
         """Return the periods that it is measured against: the same weekday, or the weeks before."""
@@ -53,10 +52,6 @@ class Period(StrEnum):
     def step_s(self) -> int:
         """Length of the steps in which its course is shown."""
         return 3600 if self is Period.DAY else 86_400
-
-    @property
-    def _length_ns(self) -> int:
-        return _DAY_NS if self is Period.DAY else 7 * _DAY_NS
 
 
 class BudgetLine(BaseModel):
