@@ -140,6 +140,22 @@ class ReadPool:
             client = self._free.get(timeout=self._wait_max_s)
         except queue.Empty:
             raise OverloadedError("too many questions at once: ask again later") from None
+        with self._lent(client, cancellation) as session:
+            yield session
+
+    @contextmanager
+    def another(self, cancellation: Cancellation) -> Generator[Session | None]:
+        """Lend one more client to who has one; None where none is free: nobody waits for two."""
+        try:
+            client = self._free.get_nowait()
+        except queue.Empty:
+            yield None
+            return
+        with self._lent(client, cancellation) as session:
+            yield session
+
+    @contextmanager
+    def _lent(self, client: Client | None, cancellation: Cancellation) -> Generator[Session]:
         comment = f"llm-observatory {uuid.uuid4().hex}"
         session = None
         try:

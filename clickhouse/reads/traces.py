@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -30,31 +32,36 @@ def trace(
     trace_id: str,
     content_keys: Sequence[str] | None = (),
     columns: Sequence[Column] = SPAN_COLUMNS,
+    *,
+    beside: Session | None = None,
 ) -> pa.Table | None:
     """Return the rows of a trace in order of time, None when there are none.
 
     Besides `columns`: ContentAttributes, ContentAttributeTypes and ContentAttributePositions, with
     the names of all content attributes but the values of `content_keys` only (None: of all), and
-    ResourceGroup and ScopeGroup, equal where the resource or scope is. Raise TooLargeError.
+    ResourceGroup and ScopeGroup, equal where the resource or scope is. With `beside` the content is
+    asked for at the same time. Raise TooLargeError.
     """
     found = session.rows(named_sql("trace_range"), {"trace_id": trace_id, "limit": 1})
     if not found:
         return None
     (start_s, end_s) = found[0]
-    names = ", ".join(f"s.`{column.name}` AS `{column.name}`" for column in columns)
     asked = {
         "trace_id": trace_id,
         "start_ns": start_s * NANOSECONDS,
         "end_ns": (end_s + 1) * NANOSECONDS,
         "limit": TRACE_SPANS_MAX + 1,
     }
-    table = session.table(named_sql("trace_by_id").replace("/* columns */", names), asked)
-    if table.num_rows > TRACE_SPANS_MAX:
-        raise TooLargeError(f"the trace has more than {TRACE_SPANS_MAX} spans")
+    if beside is None:
+        table = _spans(session, columns, asked)
+        content = _content(session, content_keys, asked)
+    else:
+        with ThreadPoolExecutor(1, "content") as thread:
+            coming = thread.submit(_content, beside, content_keys, asked)
+            table = _spans(session, columns, asked)
+            content = coming.result()
     if not table.num_rows:
         return None
-    wanted = {"content_keys": list(content_keys or ()), "all_content": content_keys is None}
-    content = session.table(named_sql("trace_content"), asked | wanted)
     return _with_content(_declared(table), _declared(content))
 
 
@@ -66,6 +73,20 @@ def time_of(session: Session, ids: Sequence[str]) -> tuple[int, int]:
         named_sql("traces_range"), {"trace_ids": list(ids), "limit": 1}
     )
     return int(start_s) * NANOSECONDS, (int(end_s) + 1) * NANOSECONDS
+
+
+def _spans(session: Session, columns: Sequence[Column], asked: Mapping[str, Any]) -> pa.Table:
+    names = ", ".join(f"s.`{column.name}` AS `{column.name}`" for column in columns)
+    table = session.table(named_sql("trace_by_id").replace("/* columns */", names), asked)
+    if table.num_rows > TRACE_SPANS_MAX:
+        raise TooLargeError(f"the trace has more than {TRACE_SPANS_MAX} spans")
+    return table
+
+
+def _content(session: Session, keys: Sequence[str] | None, asked: Mapping[str, Any]) -> pa.Table:
+    if keys is None:
+        return session.table(named_sql("trace_content"), asked)
+    return session.table(named_sql("trace_content_of_keys"), {**asked, "keys": list(keys)})
 
 
 def _with_content(table: pa.Table, content: pa.Table) -> pa.Table:

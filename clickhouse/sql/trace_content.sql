@@ -1,10 +1,8 @@
--- The content attributes of the spans of a trace: their names, and the text of those asked for.
+-- The content attributes of the spans of a trace.
 SELECT
     SpanId,
-    mapApply((k, v) -> (k, if({all_content:Bool} OR has({content_keys:Array(String)}, k), v, '')), Attributes)
-        AS ContentAttributes,
-    mapFilter((k, v) -> {all_content:Bool} OR has({content_keys:Array(String)}, k), AttributeTypes)
-        AS ContentAttributeTypes,
+    Attributes AS ContentAttributes,
+    AttributeTypes AS ContentAttributeTypes,
     AttributePositions AS ContentAttributePositions
 FROM llm_content
 WHERE TraceId = {trace_id:String}

@@ -63,6 +63,9 @@ class TraceQuestions:
 
     def viewed(self, trace_id: str, cancellation: Cancellation) -> bytes | None:
         """Return a trace for a viewer as the bytes of a TracesData, None when it is not stored."""
-        with self._pool.session(cancellation) as session:
-            table = trace(session, trace_id, None, _OF_OTLP)
+        with (
+            self._pool.session(cancellation) as session,
+            self._pool.another(cancellation) as beside,
+        ):
+            table = trace(session, trace_id, None, _OF_OTLP, beside=beside)
         return None if table is None else rebuild(table, for_viewers=True).request

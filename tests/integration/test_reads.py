@@ -1,23 +1,32 @@
 """Questions to the store stay within their limits, and end when nobody waits for them."""
 
 import threading
+import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from clickhouse.client import connect, parse_address
+from clickhouse.client import Writer, connect, parse_address
+from clickhouse.migrate import Retention, migrate
 from clickhouse.reads.session import ReadLimits, ReadPool
+from clickhouse.reads.traces import trace
 from exporter.cancellation import Cancellation
 from exporter.errors import CancelledError, ObservatoryError, OverloadedError, WrongQueryError
+from exporter.spans.rows import rows
+from tests.support.otlp import request
+from tests.unit.pipeline import DECODER, NORMALISE, PRICE, chat
 
 ENDLESS = """
 SELECT max(sipHash64(number)) AS Longest
 FROM numbers({numbers:UInt64})
 LIMIT 1
 """
+NOW_NS = time.time_ns()
 FOREVER = {"numbers": 10**15}
 # Long enough for what is waited for on a busy machine; nothing waits that long when it works.
 WAIT_S = 60.0
@@ -229,3 +238,36 @@ def test_more_questions_than_clients_are_told_to_come_back(path: Path) -> None:
         reads.session(Cancellation()),
     ):
         pytest.fail("two sessions with one client")
+
+
+def test_a_second_client_is_lent_where_one_is_free_and_else_not_waited_for(path: Path) -> None:
+    reads = pool(path, size=2)
+    for _ in range(2):
+        with (
+            reads.session(Cancellation()) as one,
+            reads.another(Cancellation()) as two,
+            reads.another(Cancellation()) as three,
+        ):
+            assert two is not None
+            assert [each.rows("SELECT 1 LIMIT 1", {}) for each in (one, two)] == [[(1,)], [(1,)]]
+            assert three is None
+
+
+def test_a_trace_is_the_same_whether_its_content_is_asked_for_meanwhile_or_after(
+    path: Path,
+) -> None:
+    address = parse_address(f"chdb:{path}")
+    migrate(address, Retention(spans_days=1, content_days=1, minutes_days=1, hours_days=1))
+    prompt = {"gen_ai.input.messages": "what is the answer"}
+    sent = request(*(chat(prompt, trace=7, number=n, start_ns=NOW_NS + n) for n in range(1, 5)))
+    batch, _ = DECODER.decode([sent], NOW_NS)
+    with closing(connect(address)) as client:
+        for name, table in rows(PRICE(NORMALISE(batch))).tables.items():
+            Writer(client).insert_arrow(name, pa.Table.from_batches([table]), {})
+    reads = ReadPool(lambda: connect(address), size=2, wait_max_s=WAIT_S, limits=ReadLimits())
+    with reads.session(Cancellation()) as one, reads.another(Cancellation()) as two:
+        after, meanwhile = (trace(one, f"{7:032x}", None, beside=each) for each in (None, two))
+    assert after is not None
+    assert after.num_rows == 4
+    assert after["ContentAttributes"].to_pylist() == [[*prompt.items()]] * 4
+    assert after.equals(meanwhile)

@@ -180,12 +180,14 @@ class Service:
         return latest
 
     def wait_until_stored(self, spans: int) -> Metrics:
-        """Wait until this many spans were written since the start."""
-        return self.wait_for(
+        """Wait until this many spans were written since the start, and their content, too."""
+        self.wait_for(
             lambda m: (
                 m.value("llm_observatory_rows_total", table="otel_traces", outcome="ok") >= spans
             )
         )
+        # Content is inserted after the spans; only then they are out of the buffer.
+        return self.wait_for(lambda m: m.value("llm_observatory_buffer_spans") == 0)
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Sequence[Any]:
         """Return the rows of a query on the service's database."""
