@@ -1,12 +1,12 @@
-// Asks a running service what Grafana's Tempo data source asks, and reads the answers as strictly:
-// JSON by gogo's jsonpb without unknown fields, traces by the generated OTLP messages, and then
-// looks at every pointer that the plugin follows without a check.
+// Asks a running service what Grafana's Tempo data source asks, and reads the answers with Tempo's
+// own generated messages, of the version that Grafana is built with: JSON without unknown fields,
+// traces as protobuf and as JSON. Then it looks at every pointer that the plugin follows without
+// a check.
 //
 //	go run . http://127.0.0.1:8080/tempo TRACE_ID
 package main
 
 import (
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -15,16 +15,15 @@ import (
 	"os"
 	"time"
 
-	"github.com/gogo/protobuf/jsonpb"
-	gogo "github.com/gogo/protobuf/proto"
-	trace "go.opentelemetry.io/proto/otlp/trace/v1"
-	"google.golang.org/protobuf/proto"
+	"github.com/golang/protobuf/jsonpb" //nolint:staticcheck // what Tempo's own client uses
+	"github.com/golang/protobuf/proto"  //nolint:staticcheck
+	"github.com/grafana/tempo/pkg/tempopb"
 )
 
 func main() {
 	base, id := os.Args[1], os.Args[2]
 	found := map[string]int{}
-	var search SearchResponse
+	var search tempopb.SearchResponse
 	read(base, "/api/search", url.Values{"q": {"{}"}, "limit": {"5"}, "spss": {"3"}}, &search)
 	found["traces"] = len(search.Traces)
 	for _, one := range search.Traces {
@@ -32,25 +31,39 @@ func main() {
 			found["spans"] += len(set.Spans)
 		}
 	}
-	var ranged QueryRangeResponse
+	var ranged tempopb.QueryRangeResponse
 	by := url.Values{"q": {"{} | rate() by (resource.service.name)"}, "exemplars": {"5"}}
 	read(base, "/api/metrics/query_range", by, &ranged)
 	found["series"] = len(ranged.Series)
-	var instant QueryInstantResponse
+	var instant tempopb.QueryInstantResponse
 	read(base, "/api/metrics/query", by, &instant)
 	found["numbers"] = len(instant.Series)
-	var tags SearchTagsV2Response
+	var tags tempopb.SearchTagsV2Response
 	read(base, "/api/v2/search/tags", url.Values{"limit": {"5000"}}, &tags)
 	found["scopes"] = len(tags.Scopes)
-	var values SearchTagValuesV2Response
+	var values tempopb.SearchTagValuesV2Response
 	read(base, "/api/v2/search/tag/resource.service.name/values", nil, &values)
 	found["values"] = len(values.TagValues)
-	found["trace v1"] = spansOf(get(base, "/api/traces/"+id, nil, "application/protobuf"))
-	found["trace v2"] = spansOf(unwrapped(get(base, "/api/v2/traces/"+id, nil, "application/protobuf")))
+	var tagsV1 tempopb.SearchTagsResponse
+	read(base, "/api/search/tags", nil, &tagsV1)
+	found["tags v1"] = min(len(tagsV1.TagNames), 1)
+	var valuesV1 tempopb.SearchTagValuesResponse
+	read(base, "/api/search/tag/resource.service.name/values", nil, &valuesV1)
+	found["values v1"] = len(valuesV1.TagValues)
+	var v1, v1JSON tempopb.Trace
+	check(proto.Unmarshal(get(base, "/api/traces/"+id, nil, "application/protobuf"), &v1))
+	found["trace v1"] = spansOf(&v1)
+	check(tempopb.UnmarshalFromJSONV1(get(base, "/api/traces/"+id, nil, "application/json"), &v1JSON))
+	found["trace v1 as JSON"] = spansOf(&v1JSON)
+	var v2, v2JSON tempopb.TraceByIDResponse
+	check(proto.Unmarshal(get(base, "/api/v2/traces/"+id, nil, "application/protobuf"), &v2))
+	found["trace v2"] = spansOf(v2.Trace)
+	read(base, "/api/v2/traces/"+id, nil, &v2JSON)
+	found["trace v2 as JSON"] = spansOf(v2JSON.Trace)
 	check(json.NewEncoder(os.Stdout).Encode(found))
 }
 
-func read(base, path string, query url.Values, into gogo.Message) {
+func read(base, path string, query url.Values, into proto.Message) {
 	check(jsonpb.UnmarshalString(string(get(base, path, query, "application/json")), into))
 }
 
@@ -70,20 +83,12 @@ func get(base, path string, query url.Values, accept string) []byte {
 	return body
 }
 
-// unwrapped returns field 1 of a TraceByIDResponse, which has to be there.
-func unwrapped(body []byte) []byte {
-	length, after := binary.Uvarint(body[1:])
-	if body[0] != 0x0a || 1+after+int(length) != len(body) {
+func spansOf(trace *tempopb.Trace) int {
+	if trace == nil {
 		check(fmt.Errorf("no trace in the answer"))
 	}
-	return body[1+after:]
-}
-
-func spansOf(body []byte) int {
-	var data trace.TracesData
-	check(proto.Unmarshal(body, &data))
 	spans := 0
-	for _, resource := range data.ResourceSpans {
+	for _, resource := range trace.ResourceSpans {
 		if resource.Resource == nil || len(resource.Resource.Attributes) == 0 {
 			check(fmt.Errorf("a resource without attributes"))
 		}
@@ -92,8 +97,8 @@ func spansOf(body []byte) int {
 				check(fmt.Errorf("no scope"))
 			}
 			for _, span := range scope.Spans {
-				if span.Status == nil {
-					check(fmt.Errorf("no status"))
+				if span.Status == nil || len(span.TraceId) != 16 || len(span.SpanId) != 8 {
+					check(fmt.Errorf("a span without status or ids"))
 				}
 				spans++
 			}
