@@ -137,6 +137,16 @@ def traces_of_spans(
     return tuple(trace_id for (trace_id,) in rows)
 
 
+def traces_of_keys(
+    session: Session, keys: Sequence[int], start_ns: int, end_ns: int
+) -> dict[int, str]:
+    """Return the ids of traces that have spans in a time, by their TraceKey."""
+    if not keys:
+        return {}
+    asked = {"keys": list(keys), "start_ns": start_ns, "end_ns": end_ns, "limit": len(keys)}
+    return {int(key): str(trace) for key, trace in session.rows(named_sql("traces_of_keys"), asked)}
+
+
 def _amount(column: str) -> str:
     """Return a column of tokens or money as an Int64; not known is 0."""
     if "Decimal" in _TYPES[column]:

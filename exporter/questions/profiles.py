@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from clickhouse.reads import profiles as reads
-from clickhouse.reads.flame import SpansWanted, flame_spans, traces_of_spans
+from clickhouse.reads.flame import SpansWanted, flame_spans, traces_of_keys, traces_of_spans
 from clickhouse.reads.session import ReadPool, Session
 from exporter.cancellation import Cancellation
 from exporter.errors import WrongQueryError
@@ -44,12 +44,15 @@ from exporter.query.profiles.series import (
     heatmaps_of,
     series_of,
 )
-from exporter.query.profiles.spans import FRAME_COLUMNS, once, span_key, spans_of
+from exporter.query.profiles.spans import FRAME_COLUMNS, once, span_id_of, span_key, spans_of
 from exporter.query.selectors import LABELS
 from exporter.questions.profile_sums import ProfileSums, counted_by, narrowed
 from exporter.spans.schema import NANOSECONDS
 
+_NS_PER_MS = 1_000_000
 _DAY_NS = 86_400 * NANOSECONDS
+# A heat map shows a few hundred; each is a key in a query.
+_EXEMPLARS_MAX = 5_000
 # Look-ups fill a drop-down while a person waits: the last day of the time has to do.
 _LABELS_NS = _DAY_NS
 # Clocks of senders run ahead.
@@ -110,11 +113,11 @@ class ProfileQuestions:
         columns = _columns(query.group_by)
         with self._pool.session(cancellation) as session:
             if query.profile.kind.measure in _TIMES:
-                groups = self._groups(session, query.profile, columns, steps)
-                if groups is None:
+                found = self._groups(session, query.profile, columns, steps)
+                if found is None:
                     return []
                 return series_of(
-                    groups, steps, average=query.average, limit=self._limit(query.limit)
+                    found[1], steps, average=query.average, limit=self._limit(query.limit)
                 )
             sums = self._sums(session)
             groups = sums.groups(query.profile, columns, steps)
@@ -131,8 +134,18 @@ class ProfileQuestions:
         steps = Steps(query.profile.time, query.step_ns)
         columns = _columns(query.group_by)
         with self._pool.session(cancellation) as session:
-            groups = self._groups(session, query.profile, columns, steps, by_trace=not by_span)
-        return heatmaps_of(groups, steps, limit=self._limit(query.limit)) if groups else []
+            found = self._groups(session, query.profile, columns, steps, by_trace=not by_span)
+            if found is None:
+                return []
+            spans, groups = found
+            maps = heatmaps_of(groups, steps, limit=self._limit(query.limit))
+            if not query.with_exemplars:
+                return maps
+            rows = groups.row[[number for each in maps for number in each.most]]
+            keys = spans.trace[rows[:_EXEMPLARS_MAX]].tolist()
+            time = query.profile.time
+            traces = traces_of_keys(session, keys, time.start_ns, time.end_ns)
+        return [_with_largest(each, spans, groups, traces) for each in maps]
 
     def label_names(
         self, selection: Selection, during: Time, cancellation: Cancellation
@@ -219,15 +232,16 @@ class ProfileQuestions:
         steps: Steps,
         *,
         by_trace: bool = False,
-    ) -> Groups | None:
-        """Return the values of spans or of traces, one by one."""
+    ) -> tuple[FlameSpans, Groups] | None:
+        """Return the spans, and their values or those of traces, one by one."""
         table = self._spans(session, query, columns)
         if table is None:
             return None
         spans = spans_of(table)
         values = _values(spans, query.kind)
         words = [words_of(table[name]) for name in columns]
-        return groups_of_spans(spans.valued(values), words, steps, by_trace=by_trace)
+        spans = spans.valued(values)
+        return spans, groups_of_spans(spans, words, steps, by_trace=by_trace)
 
 
 def _values(spans: FlameSpans, kind: ProfileType) -> npt.NDArray[np.int64]:
@@ -241,6 +255,20 @@ def _columns(labels: Sequence[str]) -> tuple[str, ...]:
     if len(labels) > DIMENSIONS_MAX:
         raise WrongQueryError(f"group by at most {DIMENSIONS_MAX} labels")
     return tuple(dict.fromkeys(label_column(name) for name in labels))
+
+
+def _with_largest(
+    heatmap: HeatmapSeries, spans: FlameSpans, groups: Groups, traces: dict[int, str]
+) -> HeatmapSeries:
+    """Return a heat map with the largest value of each step, where its trace's id is known."""
+    shown: list[Exemplar | None] = []
+    for number in heatmap.most:
+        row = groups.row[number]
+        trace_id = traces.get(int(spans.trace[row]))
+        time_ms, span_id = int(spans.start_ns[row]) // _NS_PER_MS, span_id_of(int(spans.span[row]))
+        value = int(groups.value[number])
+        shown.append(Exemplar(time_ms, trace_id, span_id, value) if trace_id else None)
+    return replace(heatmap, exemplars=tuple(shown))
 
 
 def _with_exemplars(

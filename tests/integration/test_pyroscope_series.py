@@ -130,6 +130,36 @@ def test_a_heat_map_shows_how_values_are_spread(
     assert sum(counts) == sum(values.values())
 
 
+@pytest.mark.parametrize(
+    ("by", "name", "value"),
+    [
+        pytest.param("HEATMAP_QUERY_TYPE_SPAN", "tokens_input", 2000, id="spans"),
+        pytest.param("HEATMAP_QUERY_TYPE_INDIVIDUAL", "tokens_input", 4000, id="traces"),
+        pytest.param("HEATMAP_QUERY_TYPE_INDIVIDUAL", "wall", None, id="times of traces"),
+    ],
+)
+def test_an_exemplar_of_a_heat_map_is_the_largest_of_its_step(
+    api: PyroscopeApi, by: str, name: str, value: int | None
+) -> None:
+    asked = {"profileTypeID": profile(name), "labelSelector": "{}", "step": 60, "queryType": by}
+    (found,) = api.ask("SelectHeatmap", exemplarType="EXEMPLAR_TYPE_SPAN", **asked, **RANGE)[
+        "series"
+    ]
+    for slot in found["slots"]:
+        (exemplar,) = slot["exemplars"]
+        full = [bound for bound, count in zip(slot["yMin"], slot["counts"], strict=True) if count]
+        assert float(exemplar["value"]) >= full[-1]
+        assert value in {None, int(exemplar["value"])}
+        again = grafana_paths(flame_graph(api, name, profileIdSelector=[exemplar["profileId"]]))
+        if by == "HEATMAP_QUERY_TYPE_INDIVIDUAL":
+            assert again[("total",)][0] == int(exemplar["value"])
+        own = flame_graph(api, name, traceIdSelector=[exemplar["traceId"]])
+        assert grafana_paths(own) == again
+        assert len(exemplar["spanId"]) == 16
+    (plain,) = api.ask("SelectHeatmap", **asked, **RANGE)["series"]
+    assert not any(slot.get("exemplars") for slot in plain["slots"])
+
+
 # Labels -------------------------------------------------------------------------------------
 
 

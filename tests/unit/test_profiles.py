@@ -262,6 +262,12 @@ def test_heat_maps_show_every_value_once(spans: list, by_trace: bool) -> None:
     maps = heatmaps_of(found, steps, limit=None)
     assert sum(sum(map(sum, one.counts)) for one in maps) == size
     assert all(len(one.bounds) == BUCKETS for one in maps)
+    largest = {
+        step: found.value[found.step == step].max() for step in sorted(set(found.step.tolist()))
+    }
+    for one in maps:
+        assert found.value[list(one.most)].tolist() == list(largest.values())
+        assert found.step[list(one.most)].tolist() == list(largest)
 
 
 # Forms --------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from exporter.api.pyroscope.asked import check_no_call_site, label_pairs, series
 from exporter.api.pyroscope.messages import new
 from exporter.api.pyroscope.questions import Profiles
 from exporter.cancellation import Cancellation
-from exporter.query.profiles.series import Exemplar, ProfileSeries
+from exporter.query.profiles.series import Exemplar, HeatmapSeries, ProfileSeries
 
 # Values of types.v1.TimeSeriesAggregationType, types.v1.ExemplarType and HeatmapQueryType.
 _AVERAGE = 1
@@ -46,7 +46,7 @@ class TimeProcedures:
 
     def select_heatmap(self, asked: Any, cancellation: Cancellation) -> Any:
         """Give the spread of values over time, of traces or of spans."""
-        query = series_query(asked)
+        query = replace(series_query(asked), with_exemplars=asked.exemplar_type in _EXEMPLARS)
         found = self._profiles.heatmap(
             query, cancellation, by_span=asked.query_type == _HEATMAP_BY_SPAN
         )
@@ -56,14 +56,27 @@ class TimeProcedures:
                 new(
                     "types.v1.HeatmapSeries",
                     labels=label_pairs(zip(query.group_by, each.words, strict=True)),
-                    slots=[
-                        new("types.v1.HeatmapSlot", timestamp=t, y_min=each.bounds, counts=counts)
-                        for t, counts in zip(each.times_ms, each.counts, strict=True)
-                    ],
+                    slots=_slots(each),
                 )
                 for each in found
             ],
         )
+
+
+def _slots(heatmap: HeatmapSeries) -> list[Any]:
+    exemplars = heatmap.exemplars or (None,) * len(heatmap.times_ms)
+    return [
+        new(
+            "types.v1.HeatmapSlot",
+            timestamp=time_ms,
+            y_min=heatmap.bounds,
+            counts=counts,
+            exemplars=[_exemplar(exemplar)] if exemplar else [],
+        )
+        for time_ms, counts, exemplar in zip(
+            heatmap.times_ms, heatmap.counts, exemplars, strict=True
+        )
+    ]
 
 
 def _points(series: ProfileSeries) -> list[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -69,11 +69,13 @@ class Groups:
     value: Ints
     count: Ints
     """How many spans make up each value."""
+    row: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Of single values the row of the span, or of the first that counts of a trace."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exemplar:
-    """The span that counted most in a step."""
+    """The span, or a span of the trace, that counted most in a step."""
 
     time_ms: int
     trace_id: str
@@ -102,6 +104,10 @@ class HeatmapSeries:
     bounds: tuple[float, ...]
     """The lower bound of each bucket; they are of one width."""
     counts: tuple[tuple[int, ...], ...]
+    most: tuple[int, ...]
+    """Which of the n values is the largest of each step."""
+    exemplars: tuple[Exemplar | None, ...] = ()
+    """One for each step, or none at all."""
 
 
 def series_of(
@@ -150,14 +156,28 @@ def heatmaps_of(groups: Groups, steps: Steps, *, limit: int | None) -> list[Heat
     if np.prod(shape, dtype=np.float64) > _CELLS_MAX:
         raise WrongQueryError("too many cells: choose a longer step or fewer labels")
     cells = np.zeros(shape, np.int64)
-    np.add.at(cells, (group, groups.step - steps.first, bucket), 1)
+    place = group * len(steps) + groups.step - steps.first
+    np.add.at(cells.reshape(-1, BUCKETS), (place, bucket), 1)
+    most = _largest(place, groups.value, len(words) * len(steps)).reshape(len(words), len(steps))
     ends = steps.ends_ms().tolist()
     order = sorted(range(len(words)), key=lambda g: (-int(cells[g].sum()), words[g]))[:limit]
     found: list[HeatmapSeries] = []
     for number in order:
         some = np.flatnonzero(cells[number].any(axis=1)).tolist()
         counts = tuple(tuple(cells[number, step].tolist()) for step in some)
-        found.append(HeatmapSeries(words[number], tuple(ends[s] for s in some), bounds, counts))
+        times = tuple(ends[step] for step in some)
+        largest = tuple(most[number, some].tolist())
+        found.append(HeatmapSeries(words[number], times, bounds, counts, largest))
+    return found
+
+
+def _largest(place: Ints, value: Ints, places: int) -> Ints:
+    """Return which of the n values is the largest of each place, the first of equal ones."""
+    best = np.full(places, np.iinfo(np.int64).min)
+    np.maximum.at(best, place, value)
+    equal = np.flatnonzero(value == best[place])
+    found = np.zeros(places, np.int64)
+    found[place[equal[::-1]]] = equal[::-1]
     return found
 
 
@@ -190,4 +210,5 @@ def groups_of_spans(
         steps.of(spans.start_ns[rows]),
         value,
         np.ones(len(rows), np.int64),
+        rows,
     )

@@ -52,6 +52,11 @@ def span_key(span_id: str) -> int:
     return int.from_bytes(bytes.fromhex(span_id), "little")
 
 
+def span_id_of(key: int) -> str:
+    """Return the span id that a number stands for."""
+    return key.to_bytes(8, "little").hex()
+
+
 def numbers(table: pa.Table, name: str) -> npt.NDArray[Any]:
     """Return a column of numbers."""
     return table[name].to_numpy()
