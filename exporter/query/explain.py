@@ -39,7 +39,8 @@ from exporter.query.explanation import (
 from exporter.query.stored import as_rows, rebuild
 from exporter.query.stored_spans import CONTENT_ATTRIBUTES
 from exporter.spans.batch import SpanBatch
-from exporter.spans.decode import Decoder, SpanLimits
+from exporter.spans.decode import Decoder
+from exporter.spans.rejection import SpanLimits
 from exporter.spans.rows import rows as rows_of
 from exporter.spans.schema import COST_COLUMNS, SPAN_COLUMNS, SPANS_TABLE, TOKEN_KINDS
 
