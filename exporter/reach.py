@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 from clickhouse_connect.driver.client import Client
 
 from clickhouse.client import Address, claim, connect, parse_address
-from clickhouse.reads.session import ReadLimits, ReadPool
+from clickhouse.reads.session import ReadPool
+from exporter.database import read_limits
 from exporter.errors import (
     ConfigurationError,
     PermanentError,
@@ -157,9 +158,4 @@ def _connected(address: Address, timeout_s: float) -> Client:
 @contextmanager
 def _reads(settings: Settings) -> Generator[ReadPool]:
     with opened(settings, _TIMEOUT_S) as (client, _):
-        limits = ReadLimits(
-            time_max_s=settings.query_time_max_s,
-            memory_max_bytes=settings.query_memory_max_bytes,
-            threads_max=settings.query_threads_max,
-        )
-        yield ReadPool(lambda: client, size=1, wait_max_s=1.0, limits=limits)
+        yield ReadPool(lambda: client, size=1, wait_max_s=1.0, limits=read_limits(settings))

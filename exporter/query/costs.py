@@ -11,10 +11,10 @@ from typing import Any
 from exporter.genai.prices.cards import Cards
 from exporter.genai.prices.pricer import CHARGE_KEYS, CostSource
 from exporter.genai.prices.rates import Listing, RateCard
+from exporter.query.amounts import NANO
 from exporter.query.explanation import Card, Cost, Line
 from exporter.spans.schema import NANOSECONDS, TOKEN_KINDS
 
-_NANO = Decimal("1e-9")
 _HOUR_NS = 3600 * NANOSECONDS
 
 _UNPRICED = {
@@ -119,7 +119,7 @@ def _nano_dollars(dividend: int, divisor: int) -> Decimal:
     quotient, rest = divmod(dividend, divisor)
     half = 2 * rest
     up = half > divisor or (half == divisor and quotient % 2 == 1)
-    return ((quotient + up) * _NANO).quantize(_NANO, ROUND_HALF_EVEN)
+    return ((quotient + up) * NANO).quantize(NANO, ROUND_HALF_EVEN)
 
 
 def _because(row: Row, setting: CostSource, *, charged: bool) -> str:
