@@ -14,10 +14,11 @@ JSON. What is of another kind is unequal, and neither less nor greater.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from decimal import ROUND_UP, Context, Decimal
+from dataclasses import dataclass
 from typing import assert_never
 
+from clickhouse.binding import Names
+from clickhouse.columns import MAPS, column_sql, column_type
 from clickhouse.reads.session import named_sql
 from exporter.errors import WrongQueryError
 from exporter.spans.condition import (
@@ -34,22 +35,7 @@ from exporter.spans.condition import (
     TraceField,
     Value,
 )
-from exporter.spans.schema import DERIVED_COLUMNS, SPAN_COLUMNS, TOKEN_KINDS
 
-_TYPES = {column.name: column.clickhouse for column in (*SPAN_COLUMNS, *DERIVED_COLUMNS)}
-_TOKENS = [kind.column for kind in TOKEN_KINDS]
-_DERIVED = {
-    "TokensTotal": f"if(coalesce({', '.join(_TOKENS)}) IS NULL, NULL, "
-    + " + ".join(f"ifNull({column}, 0)" for column in _TOKENS)
-    + ")"
-}
-MAPS = {
-    Scope.SPAN: ("SpanAttributes", "SpanAttributeTypes"),
-    Scope.RESOURCE: ("ResourceAttributes", "ResourceAttributeTypes"),
-    Scope.INSTRUMENTATION: ("ScopeAttributes", "ScopeAttributeTypes"),
-    Scope.EVENT: ("`Events.Attributes`", "`Events.AttributeTypes`"),
-    Scope.LINK: ("`Links.Attributes`", "`Links.AttributeTypes`"),
-}
 _NS = "toUnixTimestamp64Nano(Timestamp)"
 # Of what is said of a trace: what it is compared as, and the question that finds the traces.
 _OF_TRACE = {
@@ -70,12 +56,6 @@ _NEGATED = {
 _TEXT_TYPES = {"String", "LowCardinality(String)"}
 _NEVER = "0"
 Known = str | int | float | bool
-# Decimals that money is compared with: more digits than it has, so nothing is rounded into equal.
-_MONEY_TYPE = "Decimal(76, 30)"
-_MONEY_MAX = Decimal(10) ** 40
-_MONEY_DIGITS = Context(prec=76, rounding=ROUND_UP)
-_INT64 = range(-(2**63), 2**63)
-_UINT64 = range(2**64)
 # A query's text is a tree of these, and ClickHouse refuses deep or long ones less clearly.
 COMPARISONS_MAX = 200
 DEPTH_MAX = 40
@@ -99,20 +79,6 @@ class Where:
     parameters: dict[str, object]
 
 
-@dataclass(slots=True)
-class Names:
-    """Binds values to parameters whose names start with a prefix and occur once."""
-
-    prefix: str = "c"
-    values: dict[str, object] = field(default_factory=dict[str, object])
-
-    def bind(self, value: object, type_: str) -> str:
-        """Return the mark that stands for a value in the text."""
-        name = f"{self.prefix}{len(self.values)}"
-        self.values[name] = value
-        return f"{{{name}:{type_}}}"
-
-
 def where(condition: Condition, prefix: str = "c", beyond: Beyond | None = None) -> Where:
     """Return a condition as a clause; raise WrongQueryError for what the store cannot compare.
 
@@ -127,18 +93,6 @@ def where(condition: Condition, prefix: str = "c", beyond: Beyond | None = None)
 def clause(condition: Condition, names: Names, beyond: Beyond | None = None) -> str:
     """Return a condition as a clause, its values added to `names`."""
     return _Writer(names, beyond).write(condition, DEPTH_MAX)
-
-
-def column_type(name: str) -> str:
-    """Return the ClickHouse type of a column; raise WrongQueryError when there is none."""
-    if name not in _TYPES:
-        raise WrongQueryError(f"the store has no column {name}")
-    return _TYPES[name]
-
-
-def column_sql(name: str) -> str:
-    """Return what reads a declared column, or one that is derived from others."""
-    return f"({_DERIVED[name]})" if name in _DERIVED else f"`{name}`"
 
 
 def presence(of: Field, names: Names) -> str:
@@ -222,11 +176,11 @@ class _Writer:
         if isinstance(value, bool):
             return f"{column} {_is(comparison)} {str(value).lower()}"
         if type_.startswith("Decimal"):
-            return f"{column} {comparison.value} {self._names.bind(_money(value), _MONEY_TYPE)}"
+            return f"{column} {comparison.value} {self._names.money(value)}"
         if type_.startswith("DateTime64"):
-            return f"toUnixTimestamp64Nano({column}) {comparison.value} {self._number(value)}"
+            return f"toUnixTimestamp64Nano({column}) {comparison.value} {self._names.number(value)}"
         if type_.startswith("UInt"):
-            return f"{column} {comparison.value} {self._number(value)}"
+            return f"{column} {comparison.value} {self._names.number(value)}"
         raise WrongQueryError("this column cannot be compared")
 
     def _text(self, column: str, comparison: Comparison, value: str) -> str:
@@ -235,13 +189,6 @@ class _Writer:
             # The second part is computed before any row is read: a pattern that is none is said so.
             return f"(match({column}, {pattern}) AND isNotNull(match('', {pattern})))"
         return f"{column} {comparison.value} {self._names.bind(value, 'String')}"
-
-    def _number(self, value: float) -> str:
-        if isinstance(value, int) and value in _INT64:
-            return self._names.bind(value, "Int64")
-        if isinstance(value, int) and value in _UINT64:
-            return self._names.bind(value, "UInt64")
-        return self._names.bind(_double(value), "Float64")
 
     # Attributes -----------------------------------------------------------------------------
 
@@ -292,8 +239,9 @@ class _Writer:
             compared = self._text(text, comparison, value)
             plain = f"{kind} NOT IN ('int', 'double', 'bool', 'empty')"
             return f"({there} AND {compared} AND {plain})"
-        as_int = f"ifNull(toInt64OrNull({text}) {comparison.value} {self._number(value)}, 0)"
-        as_double = f"ifNull(toFloat64OrNull({text}) {comparison.value} {self._number(value)}, 0)"
+        than = f"{comparison.value} {self._names.number(value)}"
+        as_int = f"ifNull(toInt64OrNull({text}) {than}, 0)"
+        as_double = f"ifNull(toFloat64OrNull({text}) {than}, 0)"
         return f"({there} AND multiIf({kind} = 'int', {as_int}, {kind} = 'double', {as_double}, 0))"
 
     # Beyond the span's row -------------------------------------------------------------------
@@ -326,19 +274,3 @@ def _is(comparison: Comparison) -> str:
     if comparison is not Comparison.EQUAL:
         raise WrongQueryError("true and false are compared by = and != only")
     return comparison.value
-
-
-def _money(value: float) -> Decimal:
-    exact = Decimal(value) if isinstance(value, int) else Decimal(repr(value))
-    if exact.is_nan():
-        raise WrongQueryError("not a number")
-    # Nothing in the table is near these.
-    within = max(min(exact, _MONEY_MAX), -_MONEY_MAX)
-    return within.quantize(Decimal("1e-30"), context=_MONEY_DIGITS)
-
-
-def _double(value: float) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        return float("inf") if value > 0 else float("-inf")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from clickhouse.conditions import MAPS, Names, column_sql, column_type
+from clickhouse.binding import Names
+from clickhouse.columns import MAPS, column_sql, column_type
 from exporter.errors import WrongQueryError
 from exporter.spans.condition import AttributeField, ColumnField, Field, Scope
 

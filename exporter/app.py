@@ -46,7 +46,8 @@ from exporter.receive.admission import Admission, RequestLimits
 from exporter.receive.grpc import otlp_grpc_server
 from exporter.receive.http import otlp_http_app
 from exporter.settings import Settings
-from exporter.spans.decode import Decoder, SpanLimits
+from exporter.spans.decode import Decoder
+from exporter.spans.rejection import SpanLimits
 from exporter.spans.schema import NANOSECONDS
 from exporter.streams import Streams
 from exporter.telemetry import Telemetry

@@ -30,11 +30,7 @@ class Database:
             self._reader,
             size=settings.queries_max,
             wait_max_s=settings.query_wait_max_s,
-            limits=ReadLimits(
-                time_max_s=settings.query_time_max_s,
-                memory_max_bytes=settings.query_memory_max_bytes,
-                threads_max=settings.query_threads_max,
-            ),
+            limits=read_limits(settings),
         )
         self._retention = Retention(
             spans_days=settings.spans_retention_days,
@@ -81,3 +77,12 @@ class Database:
                 migrate(self._address, self._retention)
                 self._migrated = True
                 self.problem = ""
+
+
+def read_limits(settings: Settings) -> ReadLimits:
+    """Return what one question may take."""
+    return ReadLimits(
+        time_max_s=settings.query_time_max_s,
+        memory_max_bytes=settings.query_memory_max_bytes,
+        threads_max=settings.query_threads_max,
+    )

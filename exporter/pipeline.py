@@ -19,7 +19,8 @@ from exporter.genai.attribution.memory import TraceMemory
 from exporter.hold import Held, Hold
 from exporter.queue import Queue, Ticket
 from exporter.spans.batch import SpanBatch
-from exporter.spans.decode import Decoder, Verdict
+from exporter.spans.decode import Decoder
+from exporter.spans.rejection import Verdict
 from exporter.spans.rows import Rows, rows
 from exporter.spans.schema import NANOSECONDS
 from exporter.telemetry import Telemetry

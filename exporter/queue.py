@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from exporter.errors import ObservatoryError, OverloadedError, StoppingError
-from exporter.spans.decode import Verdict
+from exporter.spans.rejection import Verdict
 
 Outcome = Verdict | ObservatoryError
 

@@ -14,9 +14,17 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from clickhouse.client import claim, connect, parse_address
-from clickhouse.reads.session import ReadLimits, ReadPool
-from exporter.errors import ConfigurationError, PermanentError, RetryableError
+from clickhouse_connect.driver.client import Client
+
+from clickhouse.client import Address, claim, connect, parse_address
+from clickhouse.reads.session import ReadPool
+from exporter.database import read_limits
+from exporter.errors import (
+    ConfigurationError,
+    PermanentError,
+    RetryableError,
+    StoreUnavailableError,
+)
 from exporter.settings import Settings
 
 _TIMEOUT_S = 60.0
@@ -73,7 +81,7 @@ def asked(
                 raise ConfigurationError(f"{url} does not answer: {error}") from error
             silent = f"No service answers at {url} ({error})"
     try:
-        with _store(settings) as pool:
+        with _reads(settings) as pool:
             return read(pool)
     except NotStoredError as error:
         raise ConfigurationError(f"{error}. {silent}, so the store was read.") from error
@@ -83,6 +91,21 @@ def asked(
             "to one process: ask the service that runs on it with --api-url URL (its API port), or "
             "stop it."
         ) from error
+
+
+@contextmanager
+def opened(settings: Settings, timeout_s: float) -> Generator[tuple[Client, Address]]:
+    """Open the store itself, which no other process may have open; raise ConfigurationError."""
+    address = parse_address(settings.clickhouse_url, settings.password)
+    if address.path is not None and not Path(address.path).exists():
+        raise ConfigurationError(f"clickhouse_url: there is nothing at {address.path}")
+    claimed = claim(address)
+    try:
+        with closing(_connected(address, timeout_s)) as client:
+            yield client, address
+    finally:
+        if claimed is not None:
+            claimed.close()
 
 
 def get(url: str, accept: str = "application/json") -> Reply:
@@ -120,21 +143,19 @@ def _url_of(settings: Settings) -> str | None:
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.api_port}"
 
 
-@contextmanager
-def _store(settings: Settings) -> Generator[ReadPool]:
-    """Claim and open the store for reading."""
-    address = parse_address(settings.clickhouse_url, settings.password)
-    if address.path is not None and not Path(address.path).exists():
-        raise ConfigurationError(f"clickhouse_url: there is nothing at {address.path}")
-    claimed = claim(address)
+def _connected(address: Address, timeout_s: float) -> Client:
     try:
-        with closing(connect(address, timeout_s=_TIMEOUT_S)) as client:
-            limits = ReadLimits(
-                time_max_s=settings.query_time_max_s,
-                memory_max_bytes=settings.query_memory_max_bytes,
-                threads_max=settings.query_threads_max,
-            )
-            yield ReadPool(lambda: client, size=1, wait_max_s=1.0, limits=limits)
-    finally:
-        if claimed is not None:
-            claimed.close()
+        return connect(address, timeout_s=timeout_s)
+    except StoreUnavailableError as error:
+        if address.path is None:
+            raise ConfigurationError(f"{address!r} does not answer: {error}") from error
+        raise ConfigurationError(
+            f"clickhouse_url: {address.path} cannot be opened. The embedded engine belongs to one "
+            "process: stop the service first, or let both use a ClickHouse server."
+        ) from error
+
+
+@contextmanager
+def _reads(settings: Settings) -> Generator[ReadPool]:
+    with opened(settings, _TIMEOUT_S) as (client, _):
+        yield ReadPool(lambda: client, size=1, wait_max_s=1.0, limits=read_limits(settings))

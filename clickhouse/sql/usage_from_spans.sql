@@ -1,5 +1,7 @@
 -- Usage of the spans that own it, by time and by columns. Each figure is what the views that fill
--- llm_usage_1m write, so both sources give the same sums.
+-- llm_usage_1m write, so both sources give the same sums. Their text is not taken from there: an
+-- applied migration never changes, and a later one may replace a view. That the two say the same is
+-- held by a property test of their answers.
 SELECT /* figures */
 FROM
 (

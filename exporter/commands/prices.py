@@ -6,7 +6,6 @@ import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
@@ -17,9 +16,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from clickhouse.client import Address, connect, parse_address
+from clickhouse.client import Address
 from clickhouse.reads.calls import CallReader, Calls
 from clickhouse.reprice import Repricer, changed
+from exporter.commands.price_totals import Total
+from exporter.commands.rate_cards import show_card
 from exporter.errors import (
     ConfigurationError,
     PermanentError,
@@ -27,14 +28,13 @@ from exporter.errors import (
 )
 from exporter.genai.model_names import readings
 from exporter.genai.prices.book import PriceBook
-from exporter.genai.prices.money import nano_dollars
 from exporter.genai.prices.price_file import load_overrides
 from exporter.genai.prices.pricer import CHARGE_KEYS, CostSource, Pricer
-from exporter.genai.prices.rates import Listing, Rate, RateCard
 from exporter.genai.transforms import provider as provider_name
+from exporter.reach import opened
 from exporter.settings import Settings, load
 from exporter.spans.batch import SpanBatch
-from exporter.spans.schema import NANOSECONDS, TOKEN_KINDS
+from exporter.spans.schema import NANOSECONDS
 
 # A change of prices may rewrite a day of spans in one statement.
 _STATEMENT_TIMEOUT_S = 3600.0
@@ -70,7 +70,7 @@ def show(
         raise ConfigurationError(
             f"no list has {model}. Looked for {looked}.\nTo give it a price see docs/prices.md."
         )
-    _show_card(Console(highlight=False, soft_wrap=True), model, when, listing, card)
+    show_card(Console(highlight=False, soft_wrap=True), model, when, listing, card)
 
 
 @app.command()
@@ -129,7 +129,7 @@ def reprice(
     settings = load(config)
     price, now = Pricer(_book(settings), settings.cost_source), datetime.now(UTC)
     calls = Calls(start_ns=_ns(_back(since, now)), end_ns=_ns(now))
-    total = _Total()
+    total = Total()
     with _store(settings) as (client, address):
         reader = CallReader(client)
         windows = reader.windows(calls)
@@ -174,7 +174,7 @@ def what_if(  # noqa: PLR0913 - one for each option
         provider=provider_name(provider) or "" if provider else "",
     )
     asked = provider_name(to_provider) if to_provider else None
-    total = _Total()
+    total = Total()
     with _store(settings) as (client, _):
         reader = CallReader(client)
         windows = reader.windows(calls)
@@ -185,60 +185,6 @@ def what_if(  # noqa: PLR0913 - one for each option
                 total.add(old, price(_as_if(old, to, asked, book)), 0)
                 progress.advance(task, window.calls)
     total.compare(Console(highlight=False, soft_wrap=True), from_, to)
-
-
-class _Total:
-    """What all windows add up to."""
-
-    def __init__(self) -> None:
-        self.calls = self.changed = self.unsettled = self.tokens = 0
-        self.unpriced_before = self.unpriced_after = 0
-        self._before_nano = self._after_nano = 0
-
-    def add(self, old: SpanBatch, new: SpanBatch, rows: int) -> None:
-        self.calls += len(old)
-        self.changed += rows
-        self.tokens += sum(int(old[k.column].fill_null(0).to_numpy().sum()) for k in TOKEN_KINDS)
-        self._before_nano += int(nano_dollars(old["CostUsd"]).sum())
-        self._after_nano += int(nano_dollars(new["CostUsd"]).sum())
-        self.unpriced_before += old["CostUsd"].null_count
-        self.unpriced_after += new["CostUsd"].null_count
-
-    @property
-    def before(self) -> Decimal:
-        return Decimal(self._before_nano).scaleb(-9)
-
-    @property
-    def after(self) -> Decimal:
-        return Decimal(self._after_nano).scaleb(-9)
-
-    def report(self, console: Console, *, done: bool) -> None:
-        console.print(
-            f"{self.changed:,} of {self.calls:,} calls {'have' if done else 'would have'} "
-            f"another price: {_usd(self.before)} before, {_usd(self.after)} now; "
-            f"without a price: {self.unpriced_before:,} before, {self.unpriced_after:,} now."
-        )
-        if self.unsettled:
-            console.print(
-                f"{self.unsettled:,} groups of usage by minute or hour were left as they are, "
-                "because calls of them were just arriving or are deleted. Run this again."
-            )
-
-    def compare(self, console: Console, model: str, other: str) -> None:
-        if not self.calls:
-            console.print(f"No calls of {model} since then.")
-            return
-        table = Table("", "cost", "calls without a cost")
-        table.add_row(f"as it was, {model}", _usd(self.before), f"{self.unpriced_before:,}")
-        table.add_row(f"as if by {other}", _usd(self.after), f"{self.unpriced_after:,}")
-        console.print(table)
-        difference = self.after - self.before
-        share = f" ({difference / self.before:+.1%})" if self.before else ""
-        sign = "+" if difference >= 0 else "-"
-        console.print(
-            f"{self.calls:,} calls, {self.tokens:,} tokens: {sign}{_usd(abs(difference))}{share}\n"
-            "The same tokens are assumed: another model may count and answer differently."
-        )
 
 
 def _as_if(batch: SpanBatch, model: str, provider: str | None, book: PriceBook) -> SpanBatch:
@@ -262,55 +208,6 @@ def _as_if(batch: SpanBatch, model: str, provider: str | None, book: PriceBook) 
     )
 
 
-# Cards ------------------------------------------------------------------------------------------
-
-
-def _show_card(
-    console: Console, model: str, when: datetime, listing: Listing, card: RateCard
-) -> None:
-    console.print(f"{model} at {when:%Y-%m-%d %H:%M} UTC is {card.price_id}", markup=False)
-    table = Table("token type", "US dollars for a million tokens")
-    for kind in TOKEN_KINDS:
-        if (rate := card.rates.get(kind.name)) is not None:
-            table.add_row(kind.name, _rate(rate))
-    if card.rates:
-        console.print(table)
-    if card.request:
-        console.print(f"for each call: {_plain(Decimal(card.request).scaleb(-12))} US dollars")
-    if card.hour:
-        console.print(
-            f"for each hour of a call: {_plain(Decimal(card.hour).scaleb(-12))} US dollars"
-        )
-    if not card.rates and not card.request and not card.hour:
-        console.print("It is not priced by tokens or calls: its calls are unpriced (no_rate).")
-    mine = card.version.startswith("override")
-    facts = {
-        "from": f"your price file ({card.version})" if mine else card.version,
-        "published": ", ".join(listing.urls),
-        "price changes": ", ".join(map(str, listing.changes)),
-        "own prices for": ", ".join(listing.service_tiers),
-    }
-    for name, text in facts.items():
-        if text:
-            console.print(f"{name}: {text}", markup=False)
-
-
-def _rate(rate: Rate) -> str:
-    steps = [
-        f"{_plain(Decimal(pico).scaleb(-6))} above {start:,} input tokens"
-        for start, pico in zip(rate.starts, rate.tiers, strict=True)
-    ]
-    return ", ".join([_plain(Decimal(rate.base).scaleb(-6)), *steps])
-
-
-def _plain(amount: Decimal) -> str:
-    return f"{amount.normalize():f}"
-
-
-def _usd(amount: Decimal) -> str:
-    return f"${amount:,.6f}" if amount < 1 else f"${amount:,.2f}"
-
-
 # What the commands stand on -----------------------------------------------------------------------
 
 
@@ -321,24 +218,11 @@ def _book(settings: Settings) -> PriceBook:
 @contextmanager
 def _store(settings: Settings) -> Generator[tuple[Client, Address]]:
     """Open the store; what goes wrong there is one clear line."""
-    address = parse_address(settings.clickhouse_url, settings.password)
-    if address.path is not None and not Path(address.path).exists():
-        raise ConfigurationError(f"clickhouse_url: there is nothing at {address.path}")
-    try:
-        client = connect(address, timeout_s=_STATEMENT_TIMEOUT_S)
-    except StoreUnavailableError as error:
-        if address.path is None:
-            raise ConfigurationError(f"{address!r} does not answer: {error}") from error
-        raise ConfigurationError(
-            f"clickhouse_url: {address.path} cannot be opened. The embedded engine belongs to one "
-            "process: stop the service first, or let both use a ClickHouse server."
-        ) from error
-    try:
-        yield client, address
-    except (PermanentError, StoreUnavailableError) as error:
-        raise ConfigurationError(f"{address!r}: {error}") from error
-    finally:
-        client.close()
+    with opened(settings, _STATEMENT_TIMEOUT_S) as (client, address):
+        try:
+            yield client, address
+        except (PermanentError, StoreUnavailableError) as error:
+            raise ConfigurationError(f"{address!r}: {error}") from error
 
 
 def _progress() -> Progress:

@@ -17,7 +17,8 @@ from typing import Any
 
 from pydantic import Field
 
-from exporter.query.usage import Group, Usd
+from exporter.query.amounts import Usd
+from exporter.query.usage import Group
 from exporter.spans.schema import COST_COLUMNS, TOKEN_KINDS
 
 Record = Mapping[str, Any]

@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
-from exporter.genai.prices.book import PriceBook
-from exporter.genai.prices.pricer import CHARGE_KEYS, NAME_CHARS_MAX, SLOT_NS, CostSource
+from exporter.genai.prices.cards import Cards
+from exporter.genai.prices.pricer import CHARGE_KEYS, CostSource
 from exporter.genai.prices.rates import Listing, RateCard
+from exporter.query.amounts import NANO
 from exporter.query.explanation import Card, Cost, Line
 from exporter.spans.schema import NANOSECONDS, TOKEN_KINDS
 
-_NANO = Decimal("1e-9")
 _HOUR_NS = 3600 * NANOSECONDS
 
 _UNPRICED = {
@@ -33,9 +33,9 @@ _SETTING = {
 Row = Mapping[str, Any]
 
 
-def cost_of(row: Row, book: PriceBook, setting: CostSource) -> Cost:
+def cost_of(row: Row, cards: Cards, setting: CostSource) -> Cost:
     """Return how the cost of a priced row comes about."""
-    found = _card(row, book)
+    found = _card(row, cards)
     lines = list(_lines(row, found[1])) if found else []
     whole = bool(lines) and all(line.cost_usd is not None for line in lines)
     charged = any(key in CHARGE_KEYS for key, _ in row["SpanAttributes"])
@@ -54,24 +54,15 @@ def cost_of(row: Row, book: PriceBook, setting: CostSource) -> Cost:
     )
 
 
-def _card(row: Row, book: PriceBook) -> tuple[Listing, RateCard] | None:
+def _card(row: Row, cards: Cards) -> tuple[Listing, RateCard] | None:
     model = row["ResponseModel"] or row["RequestModel"]
     if not model:
         return None
-    tier = (row["ServiceTier"] or "")[:NAME_CHARS_MAX]
-    listing = book.find(row["Provider"] or None, model[:NAME_CHARS_MAX], tier)
-    card = listing.card_at(_minute(row)) if listing else None
-    return (listing, card) if listing and card else None
-
-
-def _minute(row: Row) -> datetime:
-    """Return the minute in which the span began: prices do not change within one."""
-    start_ns = row["Timestamp"] // SLOT_NS * SLOT_NS
-    return datetime.fromtimestamp(start_ns // NANOSECONDS, UTC)
+    return cards.find(row["Provider"] or None, model, row["ServiceTier"] or "", row["Timestamp"])
 
 
 def _shown(row: Row, listing: Listing, card: RateCard) -> Card:
-    day = _minute(row).date()
+    day = datetime.fromtimestamp(row["Timestamp"] // NANOSECONDS, UTC).date()
     return Card(
         price_id=card.price_id,
         price_version=card.version,
@@ -128,7 +119,7 @@ def _nano_dollars(dividend: int, divisor: int) -> Decimal:
     quotient, rest = divmod(dividend, divisor)
     half = 2 * rest
     up = half > divisor or (half == divisor and quotient % 2 == 1)
-    return ((quotient + up) * _NANO).quantize(_NANO, ROUND_HALF_EVEN)
+    return ((quotient + up) * NANO).quantize(NANO, ROUND_HALF_EVEN)
 
 
 def _because(row: Row, setting: CostSource, *, charged: bool) -> str:

@@ -23,6 +23,7 @@ from exporter.genai.detect import Detector
 from exporter.genai.fields import CONTENT_FIELDS
 from exporter.genai.normalise import Normaliser
 from exporter.genai.prices.book import PriceBook
+from exporter.genai.prices.cards import Cards
 from exporter.genai.prices.pricer import CostSource, Pricer
 from exporter.genai.tokens import Reading as TokenReading
 from exporter.genai.tokens import Rule, readings
@@ -38,7 +39,8 @@ from exporter.query.explanation import (
 from exporter.query.stored import as_rows, rebuild
 from exporter.query.stored_spans import CONTENT_ATTRIBUTES
 from exporter.spans.batch import SpanBatch
-from exporter.spans.decode import Decoder, SpanLimits
+from exporter.spans.decode import Decoder
+from exporter.spans.rejection import SpanLimits
 from exporter.spans.rows import rows as rows_of
 from exporter.spans.schema import COST_COLUMNS, SPAN_COLUMNS, SPANS_TABLE, TOKEN_KINDS
 
@@ -139,6 +141,7 @@ class Explainer:
             roles=roles,
             readings=readings(self._normalise.usage(decoded)),
             evidence=evidence(decoded, self._detect(decoded), self._conventions),
+            cards=Cards(self._book),
         )
 
     def _span(self, stages: _Stages, n: int) -> SpanExplanation:
@@ -174,7 +177,7 @@ class Explainer:
             tokens={k.name: row[k.column] for k in TOKEN_KINDS if row[k.column] is not None},
             usage_role=role,
             usage_because=because,
-            cost=cost_of(row, self._book, self._cost_source) if has_role else None,
+            cost=cost_of(row, stages.cards, self._cost_source) if has_role else None,
             differences=list(self._differences(stages.stored[n], {**row, "UsageRole": role or ""})),
         )
 
@@ -199,6 +202,7 @@ class _Stages:
     roles: list[str | None]
     readings: list[TokenReading]
     evidence: list[list[Evidence]]
+    cards: Cards
 
     def comes_again(self, n: int) -> bool:
         """Return whether the same span stands before."""

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from exporter.query.usage import Usd
+from exporter.query.amounts import Usd
 from exporter.spans.schema import TOKEN_KINDS
 
 NOT_SET = "(not set)"

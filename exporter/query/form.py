@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-_NANO = Decimal("1e-9")
+from exporter.query.amounts import NANO
+
 # A spreadsheet takes a cell that starts so for a formula, whoever wrote it.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -21,7 +22,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 def as_json(value: Any) -> str:
     """Return JSON text; a decimal is a number with nine digits behind the point."""
     if isinstance(value, Decimal):
-        return f"{value.quantize(_NANO):f}"
+        return f"{value.quantize(NANO):f}"
     if isinstance(value, Mapping):
         return f"{{{','.join(f'{json.dumps(k)}:{as_json(v)}' for k, v in value.items())}}}"
     if isinstance(value, Sequence) and not isinstance(value, str):

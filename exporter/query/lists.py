@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from exporter.query.amounts import Seconds, Usd, exact_seconds
 from exporter.query.times import rfc3339
-from exporter.query.usage import Seconds, Usd, exact_seconds
 
 Record = Mapping[str, Any]
 

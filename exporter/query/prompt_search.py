@@ -14,8 +14,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from exporter.errors import WrongQueryError
+from exporter.query.amounts import Seconds, Usd, exact_seconds
 from exporter.query.times import rfc3339
-from exporter.query.usage import Seconds, Usd, exact_seconds
 
 _WORD = re.compile(r"[0-9A-Za-z\u0080-\U0010ffff]+")
 _PART = re.compile(r'"([^"]*)"|(\S+)')

@@ -5,20 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from itertools import pairwise
-from math import isfinite
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field
 
+from exporter.query.amounts import NANO, Seconds, Usd, seconds_of
 from exporter.spans.schema import COST_COLUMNS, NANOSECONDS, TOKEN_KINDS
 
-NANO = Decimal("1e-9")
 _MILLION = 1_000_000
-
-Usd = Annotated[Decimal, WithJsonSchema({"type": "number", "examples": [0.0004]})]
-"""US dollars, exact to the nano-dollar."""
-Seconds = Annotated[Decimal, WithJsonSchema({"type": "number", "examples": [1.25]})]
-"""Seconds, to the nanosecond."""
 
 _QUANTILES = ("p50", "p90", "p95", "p99")
 _QUANTILE_OF = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
@@ -245,18 +239,6 @@ def cache_savings(records: Iterable[Record]) -> Decimal | None:
             return None
         saved += cached * record["CostInputUsd"] / record["TokensInput"] - paid
     return saved.quantize(NANO)
-
-
-def seconds_of(nanoseconds: Decimal | float | None) -> Decimal | None:
-    """Return nanoseconds as exact seconds, None for what is no number."""
-    if nanoseconds is None or not isfinite(nanoseconds):
-        return None
-    return exact_seconds(round(nanoseconds))
-
-
-def exact_seconds(nanoseconds: int) -> Decimal:
-    """Return whole nanoseconds as seconds."""
-    return Decimal(nanoseconds).scaleb(-9)
 
 
 def from_buckets(

@@ -13,8 +13,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from exporter.query.amounts import Seconds, Usd, exact_seconds, seconds_of
 from exporter.query.times import rfc3339
-from exporter.query.usage import Seconds, Usd, exact_seconds, seconds_of
 
 Record = Mapping[str, Any]
 

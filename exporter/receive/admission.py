@@ -20,7 +20,7 @@ from exporter.errors import (
     UnsupportedError,
 )
 from exporter.queue import Outcome, Queue, Ticket
-from exporter.spans.decode import Verdict
+from exporter.spans.rejection import Verdict
 from exporter.spans.scan import has_more_parts
 from exporter.telemetry import Telemetry
 

@@ -10,7 +10,7 @@ from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from exporter.errors import ObservatoryError, RetryableError, response_to
-from exporter.spans.decode import Verdict
+from exporter.spans.rejection import Verdict
 
 UNSUPPORTED_SIGNAL = "this service takes traces only (opentelemetry.proto.collector.trace.v1)"
 

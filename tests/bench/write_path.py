@@ -37,7 +37,8 @@ from exporter.genai.prices.book import PriceBook
 from exporter.genai.prices.pricer import Pricer
 from exporter.metrics.observe import Observer
 from exporter.metrics.service_graph import ServiceGraph
-from exporter.spans.decode import Decoder, SpanLimits
+from exporter.spans.decode import Decoder
+from exporter.spans.rejection import SpanLimits
 from exporter.spans.rows import rows
 from tests.support.otlp import NS, key_values
 

@@ -22,7 +22,8 @@ from exporter.genai.prices.book import PriceBook
 from exporter.genai.prices.pricer import Pricer
 from exporter.receive.json_body import to_protobuf
 from exporter.spans.batch import SpanBatch
-from exporter.spans.decode import Decoder, SpanLimits
+from exporter.spans.decode import Decoder
+from exporter.spans.rejection import SpanLimits
 
 CAPTURES = Path(__file__).parent / "captures"
 _AGES = 100 * 365 * 86_400 * 10**9

@@ -267,7 +267,7 @@ def test_show(run: Run) -> None:
 
 HOLD = """
 import sys
-from clickhouse.client import connect, parse_address
+from clickhouse.client import claim, connect, parse_address
 from clickhouse.migrate import Retention, migrate
 address = parse_address(sys.argv[1])
 migrate(address, Retention(spans_days=30, content_days=7, minutes_days=14, hours_days=400))
@@ -279,7 +279,11 @@ client.command(
     "'prod-chat', 1000, 1000, 'unknown_model' FROM numbers(3)"
 )
 print("ready", flush=True)
-sys.stdin.read()
+sys.stdin.readline()
+client.close()
+claimed = claim(address)
+print("claimed", flush=True)
+sys.stdin.readline()
 """
 
 
@@ -310,11 +314,18 @@ def test_the_embedded_engine(tmp_path: Path) -> None:
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         env={"PYTHONPATH": str(Path(__file__).parents[2])},
     ) as service:  # fmt: skip
+        assert service.stdin is not None
         assert service.stdout is not None
         assert service.stdout.readline() == "ready\n"
         taken = prices("reprice", "--since", "1d")
         assert (taken.returncode, "stop the service first" in taken.stderr) == (2, True)
-        service.communicate("")
+        # The service claims the folder before it opens it.
+        service.stdin.write("\n")
+        service.stdin.flush()
+        assert service.stdout.readline() == "claimed\n"
+        taken = prices("reprice", "--since", "1d")
+        assert (taken.returncode, "is used by another process" in taken.stderr) == (2, True)
+        service.communicate("\n")
     done = prices("reprice", "--since", "1d")
     assert "3 of 3 calls have another price: $0.000000 before, $0.037500 now" in done.stdout, done
     assert "0 of 3 calls" in prices("reprice", "--since", "1d").stdout

@@ -11,7 +11,8 @@ from exporter.genai.normalise import Normaliser
 from exporter.genai.prices.book import PriceBook
 from exporter.genai.prices.pricer import Pricer
 from exporter.spans.batch import SpanBatch
-from exporter.spans.decode import Decoder, SpanLimits
+from exporter.spans.decode import Decoder
+from exporter.spans.rejection import SpanLimits
 from tests.support.otlp import NOON_NS, NS, Attributes, request, span
 
 AGE_MAX_NS = 4 * 365 * 86_400 * NS

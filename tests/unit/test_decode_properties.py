@@ -25,7 +25,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 
 from exporter.errors import MalformedError
 from exporter.spans.batch import Attributes, Children, SpanBatch
-from exporter.spans.decode import Decoder, SpanLimits, Verdict
+from exporter.spans.decode import Decoder
+from exporter.spans.rejection import SpanLimits, Verdict
 from exporter.spans.schema import SPAN_KINDS, STATUS_CODES, ValueKind
 from tests.support.otlp import NOON_NS, NS, any_value, key_values, request, span
 

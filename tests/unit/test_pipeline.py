@@ -18,7 +18,7 @@ from exporter.metrics.observe import Observer
 from exporter.pipeline import Pipeline
 from exporter.queue import MemoryQueue, Outcome, Ticket
 from exporter.spans.batch import SpanBatch
-from exporter.spans.decode import Verdict
+from exporter.spans.rejection import Verdict
 from exporter.spans.rows import Rows
 from exporter.telemetry import Telemetry
 from tests.support.otlp import NOON_NS, request

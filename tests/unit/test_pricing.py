@@ -17,6 +17,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from exporter.errors import ConfigurationError
 from exporter.genai.find import TOKENS_MAX
 from exporter.genai.prices.book import PRICE_KEYS, PriceBook
+from exporter.genai.prices.cards import Cards
 from exporter.genai.prices.money import money, nano_dollars
 from exporter.genai.prices.price_file import Override, load_overrides
 from exporter.genai.prices.pricer import CHARGED, Pricer
@@ -493,10 +494,11 @@ def test_a_price_says_where_it_is_from() -> None:
 
 
 def test_names_without_end_do_not_grow_the_memory() -> None:
-    pricer = Pricer(PriceBook())
-    spans = [call("openai", f"m-{n}", number=n + 1) for n in range(5000)]
-    pricer(NORMALISE(decode(request(*spans))))
-    assert len(pricer._listings) <= 4096
+    cards = Cards(PriceBook())
+    for n in range(5000):
+        assert cards.find("openai", f"m-{n}" + 1000 * "x", "", 0) is None
+    assert len(cards._listings) <= 4096
+    assert all(len(model) <= 256 for _, model, _ in cards._listings)
 
 
 def test_many_models_in_one_batch_do_not_mix() -> None:

@@ -14,7 +14,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from exporter.genai.attribution.memory import TraceMemory
 from exporter.spans.batch import SpanBatch
-from exporter.spans.decode import Decoder, SpanLimits
+from exporter.spans.decode import Decoder
+from exporter.spans.rejection import SpanLimits
 from exporter.spans.schema import TOKEN_KINDS
 from tests.support.otlp import NOON_NS, NS
 from tests.unit.pipeline import NORMALISE, PRICE, row

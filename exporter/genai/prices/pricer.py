@@ -7,9 +7,7 @@ ClickHouse, a flame graph) adds the same integers.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import replace
-from datetime import UTC, datetime
 from enum import StrEnum
 
 import numpy as np
@@ -17,26 +15,21 @@ import pyarrow as pa
 
 from exporter.genai.fields import CALL, REPORTED_ABOVE
 from exporter.genai.prices.book import PriceBook
+from exporter.genai.prices.cards import SLOT_NS, Cards
 from exporter.genai.prices.money import money, nano_dollars
 from exporter.genai.prices.multiply import Costs, multiply
-from exporter.genai.prices.rates import Listing, RateCard
+from exporter.genai.prices.rates import RateCard
 from exporter.genai.tokens import reports_usage
 from exporter.genai.transforms import providers
 from exporter.spans.arrow import equals, holds, known, pc, words
 from exporter.spans.batch import Bools, Ints, SpanBatch
-from exporter.spans.schema import COST_COLUMNS, NANOSECONDS
+from exporter.spans.schema import COST_COLUMNS
 
 # Attributes in which a gateway says what it charged. What other attributes hold is an estimate by
 # somebody's SDK, from a price list of its own.
 CHARGE_KEYS = ("litellm.cost.total", "gen_ai.cost.total_cost", "gen_ai.usage.total_cost")
 CHARGED = "ReportedCostIsCharge"
 """A column that says the same, for a batch whose attributes are not at hand."""
-
-# Price lists change by the day or by the minute of the day, never within a minute.
-SLOT_NS = 60 * NANOSECONDS
-# A model name comes from the sender: a look-up table of them must not grow without end.
-_LISTINGS_MAX = 4096
-NAME_CHARS_MAX = 256
 
 UNPRICED_REASONS = ("no_model", "unknown_model", "no_usage", "no_rate")
 _NO_MODEL, _UNKNOWN_MODEL, _NO_USAGE, _NO_RATE = range(len(UNPRICED_REASONS))
@@ -61,9 +54,8 @@ class Pricer:
     def __init__(
         self, book: PriceBook, cost_source: CostSource | str = CostSource.CHARGED_FIRST
     ) -> None:
-        self._book = book
+        self._rate_cards = Cards(book)
         self._cost_source = CostSource(cost_source)
-        self._listings: OrderedDict[tuple[str | None, str, str], Listing | None] = OrderedDict()
 
     def __call__(self, batch: SpanBatch) -> SpanBatch:
         """Return the batch with Model and cost columns; calls and what has usage are priced.
@@ -133,29 +125,13 @@ class Pricer:
         for position, (p, m, tier, slot) in enumerate(distinct.tolist()):
             provider = provider_names[p] if p >= 0 else None
             tier_name = tier_names[tier] if tier >= 0 else ""
-            card = self._card(provider, model_names[m], tier_name, slot * SLOT_NS)
-            if card is not None:
+            found = self._rate_cards.find(provider, model_names[m], tier_name, slot * SLOT_NS)
+            if found is not None:
                 codes[position] = len(cards)
-                cards.append(card)
+                cards.append(found[1])
         card_of_span = np.full(len(batch), -1, dtype=np.int32)
         card_of_span[wanted] = codes[inverse.reshape(-1)]
         return cards, card_of_span, has_model
-
-    def _card(
-        self, provider: str | None, model: str, tier: str, instant_ns: int
-    ) -> RateCard | None:
-        listing = self._listing(provider, model[:NAME_CHARS_MAX], tier[:NAME_CHARS_MAX])
-        if listing is None:
-            return None
-        return listing.card_at(datetime.fromtimestamp(instant_ns // NANOSECONDS, UTC))
-
-    def _listing(self, provider: str | None, model: str, tier: str) -> Listing | None:
-        key = (provider, model, tier)
-        if key not in self._listings:
-            if len(self._listings) >= _LISTINGS_MAX:
-                self._listings.popitem(last=False)
-            self._listings[key] = self._book.find(provider, model, tier)
-        return self._listings[key]
 
 
 def _effective_model(batch: SpanBatch) -> pa.DictionaryArray:

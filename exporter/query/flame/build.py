@@ -10,7 +10,7 @@ from exporter.query.flame.forest import with_ancestors
 from exporter.query.flame.lineage import Lineage, lineage
 from exporter.query.flame.merge import Labels, Ordered, merge, ordered
 from exporter.query.flame.spans import FlameSpans, Ints, Rows, bounded
-from exporter.query.flame.tree import FlameTree, empty_tree
+from exporter.query.flame.tree import FlameDiff, FlameTree, empty_tree
 
 # The frame above spans whose parent is not stored (yet), or that are their own ancestors.
 MISSING_PARENT = "(parent missing)"
@@ -77,13 +77,28 @@ def dimensions(
 
 def tree_of(labels: Labels, found: Ordered) -> FlameTree:
     """Name the nodes, keeping only names that are used."""
-    names, name = used_names(labels, found.label)
+    names, name = _used_names(labels, found.label)
     return FlameTree(
         names, name, found.parent, found.depth, found.own[:, 0].copy(), found.total[:, 0].copy()
     )
 
 
-def used_names(labels: Labels, label: Rows) -> tuple[tuple[str, ...], Rows]:
+def diff_of(labels: Labels, found: Ordered) -> FlameDiff:
+    """Name the nodes, whose values are two: left and right."""
+    names, name = _used_names(labels, found.label)
+    return FlameDiff(
+        names=names,
+        name=name,
+        parent=found.parent,
+        depth=found.depth,
+        left_self=found.own[:, 0].copy(),
+        left_total=found.total[:, 0].copy(),
+        right_self=found.own[:, 1].copy(),
+        right_total=found.total[:, 1].copy(),
+    )
+
+
+def _used_names(labels: Labels, label: Rows) -> tuple[tuple[str, ...], Rows]:
     """Give the distinct texts, the root's first, and each node's index into them."""
     used, name = np.unique(label, return_inverse=True)
     return tuple(labels.texts[code] for code in used.tolist()), name.astype(np.int32)

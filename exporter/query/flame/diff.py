@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from exporter.query.flame.build import used_names
+from exporter.query.flame.build import diff_of
 from exporter.query.flame.merge import Labels, merge, ordered
 from exporter.query.flame.tree import FlameDiff, FlameTree
 
@@ -24,15 +24,4 @@ def diff(left: FlameTree, right: FlameTree) -> FlameDiff:
     values[: len(left) - 1, 0] = left.self_value[1:]
     values[len(left) - 1 :, 1] = right.self_value[1:]
     deepest = int(max(left.depth.max(), right.depth.max()))
-    found = ordered(merge(parent, label, deepest=deepest, join=False), values)
-    names, name = used_names(labels, found.label)
-    return FlameDiff(
-        names=names,
-        name=name,
-        parent=found.parent,
-        depth=found.depth,
-        left_self=found.own[:, 0].copy(),
-        left_total=found.total[:, 0].copy(),
-        right_self=found.own[:, 1].copy(),
-        right_total=found.total[:, 1].copy(),
-    )
+    return diff_of(labels, ordered(merge(parent, label, deepest=deepest, join=False), values))

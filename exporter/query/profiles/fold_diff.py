@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from exporter.query.flame.build import used_names
+from exporter.query.flame.build import diff_of
 from exporter.query.flame.merge import Labels, merge, ordered
 from exporter.query.flame.tree import OTHER, FlameDiff
 
@@ -33,15 +33,4 @@ def fold_diff(both: FlameDiff, max_nodes: int) -> FlameDiff:
     place[rows] = np.arange(len(rows))
     deepest = int(both.depth.max())
     merged = merge(place[both.parent[rows]], label.astype(np.int32), deepest=deepest, join=False)
-    found = ordered(merged, value)
-    names, name = used_names(labels, found.label)
-    return FlameDiff(
-        names=names,
-        name=name,
-        parent=found.parent,
-        depth=found.depth,
-        left_self=found.own[:, 0].copy(),
-        left_total=found.total[:, 0].copy(),
-        right_self=found.own[:, 1].copy(),
-        right_total=found.total[:, 1].copy(),
-    )
+    return diff_of(labels, ordered(merged, value))

@@ -10,11 +10,12 @@ from statistics import fmean, pstdev
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from exporter.query.amounts import Usd
 from exporter.query.asked import TimeRange
 from exporter.query.lists import ErrorRow, TraceRow
 from exporter.query.periods import EPOCH, Unit, storable
 from exporter.query.times import rfc3339, time_range
-from exporter.query.usage import GroupUsage, ModelUsage, Summary, Usd
+from exporter.query.usage import GroupUsage, ModelUsage, Summary
 from exporter.spans.schema import NANOSECONDS
 
 _DAY_NS = 86_400 * NANOSECONDS
