@@ -11,53 +11,49 @@ from collections.abc import Callable
 
 from fastapi import FastAPI
 
-from clickhouse.store import Insert, Store, StoreLimits
+from clickhouse.store import Insert, Store
 from exporter import __version__
 from exporter.answering import report_questions, routers
-from exporter.api.asking import Asking
 from exporter.api.health import health_router
 from exporter.api.metrics import metrics_app
-from exporter.budgets import BudgetWatch, load_budgets
 from exporter.database import Database
 from exporter.endpoints import Endpoints
 from exporter.errors import ConfigurationError
 from exporter.garbage import collect_seldom
 from exporter.genai.attribution.memory import TraceMemory
 from exporter.genai.convention import load as load_conventions
-from exporter.genai.estimate import Estimator
 from exporter.genai.messages.content import ContentLimits, content_columns
 from exporter.genai.normalise import Normaliser
 from exporter.genai.prices.book import PriceBook
 from exporter.genai.prices.price_file import load_overrides
 from exporter.genai.prices.pricer import Pricer
-from exporter.genai.tokenizers import read as read_tokenizers
 from exporter.hold import Hold
 from exporter.listen import HttpServer, bind, shown_host
 from exporter.metrics.exposition import WorkloadCollector
-from exporter.metrics.observe import Observer
-from exporter.metrics.service_graph import ServiceGraph
 from exporter.notices.reports import scheduled
-from exporter.pace import Pace
+from exporter.parts import (
+    asking,
+    budgets,
+    estimator,
+    observer,
+    queue,
+    request_limits,
+    span_limits,
+    store_limits,
+)
 from exporter.pipeline import Pipeline
 from exporter.query.explain import Explainer
-from exporter.questions.budgets import BudgetQuestions
-from exporter.queue import MemoryQueue
-from exporter.receive.admission import Admission, RequestLimits
+from exporter.receive.admission import Admission
 from exporter.receive.grpc import otlp_grpc_server
 from exporter.receive.http import otlp_http_app
 from exporter.settings import Settings
 from exporter.spans.decode import Decoder
-from exporter.spans.rejection import SpanLimits
-from exporter.spans.schema import NANOSECONDS
 from exporter.streams import Streams
 from exporter.telemetry import Telemetry
 from exporter.watch import watch_estimates, watch_limits, watch_state
 
 log = logging.getLogger(__name__)
 
-_DAY_NS = 24 * 3600 * NANOSECONDS
-# Threads that wait for the store beside those that it is answering.
-_THREADS_PER_QUERY = 4
 # How often a ClickHouse that has not answered yet is asked.
 _PROBE_S = 2.0
 
@@ -68,47 +64,33 @@ class App:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._telemetry = Telemetry()
-        self._queue = MemoryQueue(
-            max_bytes=settings.waiting_max_bytes,
-            max_requests=settings.waiting_max_requests,
-            retry_after_s=settings.retry_after_s,
-        )
-        self._observer = Observer(
-            extra_labels=settings.metric_labels,
-            label_values_max=settings.label_values_max,
-            series_max=settings.series_max,
-            graph=_service_graph(settings),
-        )
+        self._queue = queue(settings)
+        self._observer = observer(settings)
         self._telemetry.registry.register(WorkloadCollector(self._observer))
         self._streams = Streams(settings, self._observer)
         self._database = Database(settings)
-        self._store = Store(self._database.writer, _store_limits(settings), self._count_insert)
+        self._store = Store(self._database.writer, store_limits(settings), self._count_insert)
         limits = ContentLimits(text_chars_max=settings.content_max_chars)
-        estimator = _estimator(settings)
+        estimates = estimator(settings)
         overrides = load_overrides(settings.prices_file) if settings.prices_file else ()
         self._explainer = Explainer(load_conventions(), PriceBook(overrides), settings.cost_source)
-        self._budgets = _budgets(settings, self._database)
+        self._budgets = budgets(settings, self._database)
         self._telemetry.registry.register(self._budgets)
         self._reports = report_questions(settings, self._database.reads, self._budgets)
         self._schedule = scheduled(settings, self._reports.digest)
-        self._asking = Asking(
-            threads=_THREADS_PER_QUERY * settings.queries_max,
-            pace=Pace(share=settings.query_share, pause_max_s=settings.query_wait_max_s),
-            waiting=lambda: self._queue.depth[0] > 0,
-            told=self._telemetry.asked,
-        )
+        self._asking = asking(settings, self._queue, self._telemetry)
         self._hold = Hold(seconds=settings.hold_s, max_spans=settings.hold_max_spans)
         memory = TraceMemory(
             max_spans=settings.trace_memory_max_spans, max_age_s=settings.trace_memory_max_age_s
         )
         pipeline = Pipeline(
             queue=self._queue,
-            decode=Decoder(_span_limits(settings)),
+            decode=Decoder(span_limits(settings)),
             normalise=Normaliser(load_conventions()),
             memory=memory,
             hold=self._hold,
             content=lambda batch: batch.with_columns(content_columns(batch, limits)),
-            estimate=estimator or (lambda batch: batch),
+            estimate=estimates or (lambda batch: batch),
             price=Pricer(PriceBook(overrides), settings.cost_source),
             observe=self._streams.after(self._observer),
             write=self._store.write,
@@ -122,12 +104,7 @@ class App:
         self._admission = Admission(
             self._queue,
             self._telemetry,
-            RequestLimits(
-                request_max_bytes=settings.request_max_bytes,
-                request_max_parts=settings.request_max_parts,
-                receiving_max_bytes=settings.waiting_max_bytes,
-                retry_after_s=settings.retry_after_s,
-            ),
+            request_limits(settings),
         )
         self._grpc = otlp_grpc_server(self._admission)
         self._http: list[HttpServer] = []
@@ -135,8 +112,8 @@ class App:
         self._probe: asyncio.Task[None] | None = None
         watch_state(self._telemetry, self._queue, self._hold, self._store, self._observer)
         watch_limits(self._telemetry, settings, self._budgets)
-        if estimator is not None:
-            watch_estimates(self._telemetry, estimator)
+        if estimates is not None:
+            watch_estimates(self._telemetry, estimates)
 
     async def start(self) -> Endpoints:
         """Open the store and listen; raise ConfigurationError when that cannot work."""
@@ -275,53 +252,3 @@ def _join(worker: threading.Thread, timeout_s: float) -> None:
     """Wait for a thread; one that never started has ended."""
     if worker.is_alive():
         worker.join(max(timeout_s, 0.0))
-
-
-def _span_limits(settings: Settings) -> SpanLimits:
-    return SpanLimits(
-        end_before_start_max_ns=round(settings.end_before_start_max_s * NANOSECONDS),
-        age_max_ns=settings.span_age_max_days * _DAY_NS,
-        future_max_ns=round(settings.span_future_max_s * NANOSECONDS),
-    )
-
-
-def _store_limits(settings: Settings) -> StoreLimits:
-    return StoreLimits(
-        max_rows=settings.insert_max_rows,
-        max_age_s=settings.insert_max_age_s,
-        buffer_max_bytes=settings.buffer_max_bytes,
-        retry_max_s=settings.insert_retry_max_s,
-    )
-
-
-def _service_graph(settings: Settings) -> ServiceGraph | None:
-    if not settings.service_graph:
-        return None
-    return ServiceGraph(
-        nodes_max=settings.label_values_max,
-        max_spans=settings.service_graph_max_spans,
-        wait_s=settings.service_graph_wait_s,
-        max_age_s=settings.trace_memory_max_age_s,
-    )
-
-
-def _estimator(settings: Settings) -> Estimator | None:
-    if not settings.estimate_tokens:
-        return None
-    return Estimator(
-        read_tokenizers(settings.tokenizers_dir),
-        span_max_chars=settings.estimate_span_max_chars,
-        batch_max_chars=settings.estimate_batch_max_chars,
-    )
-
-
-def _budgets(settings: Settings, database: Database) -> BudgetWatch:
-    budgets = ()
-    if settings.budgets_file is not None:
-        budgets = load_budgets(
-            settings.budgets_file,
-            spans_days=settings.spans_retention_days,
-            hours_days=settings.hours_retention_days,
-        )
-    spent = BudgetQuestions(database.reads).spent
-    return BudgetWatch(budgets, spent, refresh_s=settings.budgets_refresh_s)
