@@ -22,6 +22,7 @@ PICTURES = {
     "model_comparison": "pictures/models.png",
     "prompts": "pictures/prompts.png",
     "agents_and_tools": "pictures/agents.png",
+    "exporter_health": "pictures/health.png",
 }
 _NAMES = {
     "prometheus": "Prometheus",
