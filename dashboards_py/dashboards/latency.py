@@ -5,6 +5,7 @@ from __future__ import annotations
 from dashboards_py import uids
 from dashboards_py.filters import (
     SHOWN,
+    SHOWN_COLUMNS,
     STATUS_CHOICE,
     STATUS_CHOSEN,
     TRACE_FILTER,
@@ -15,7 +16,7 @@ from dashboards_py.links import (
     MODEL_POINT_TO_TRACES,
     MODEL_TO_PAGES,
     POINT_TO_TRACES,
-    span_column,
+    span_columns,
     time_column,
     trace_column,
 )
@@ -53,6 +54,7 @@ from dashboards_py.promql import (
     within,
 )
 from dashboards_py.sql import read
+from dashboards_py.tables import STATUS_WORDS
 from exporter.metrics.catalog import (
     MODEL,
     OPERATION,
@@ -224,7 +226,7 @@ def _slowest(*, deep: bool) -> Panel:
             title,
             "Calls that took longer than a second. Click an id to open the trace.",
             TraceQL(f"{{ {TRACE_FILTER} && duration > 1s }} | select({SHOWN})", table="spans"),
-            columns=(span_column(),),
+            columns=span_columns(*SHOWN_COLUMNS),
             sort="Duration", width=16, height=12,
         )  # fmt: skip
     return table(
@@ -232,14 +234,20 @@ def _slowest(*, deep: bool) -> Panel:
         "The slowest calls of the range. Click an id to open the trace.",
         SQL(read("slowest_calls")),
         columns=(
-            trace_column(),
             time_column("Timestamp", "Started"),
-            Column(field="Model", links=MODEL_TO_PAGES),
-            Column(field="Duration", unit=Unit.NANOSECONDS, decimals=2, gauge=True),
-            Column(field="TimeToFirstToken", title="First token", unit=Unit.NANOSECONDS),
-            Column(field="TimePerOutputToken", title="Per token", unit=Unit.NANOSECONDS),
-            Column(field="output_tokens", title="Output tokens", unit=Unit.COUNT),
-            Column(field="CostUsd", title="Cost", unit=Unit.DOLLARS, decimals=4),
+            trace_column(width=110),
+            Column(field="ServiceName", title="Service", width=120),
+            Column(field="Model", title="Model", width=130, links=MODEL_TO_PAGES),
+            Column(field="Operation", title="Operation", width=85),
+            Column(field="Status", title="Status", words=STATUS_WORDS, width=65),
+            Column(field="Duration", title="Duration", unit=Unit.NANOSECONDS, decimals=2,
+                   gauge=True),
+            Column(field="TimeToFirstToken", title="First token", unit=Unit.NANOSECONDS,
+                   decimals=2, width=90),
+            Column(field="TimePerOutputToken", title="Per token", unit=Unit.NANOSECONDS,
+                   decimals=1, width=85),
+            Column(field="output_tokens", title="Output tokens", unit=Unit.COUNT, width=110),
+            Column(field="CostUsd", title="Cost", unit=Unit.DOLLARS, decimals=4, width=80),
         ),
         width=16, height=12,
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dashboards_py import uids
+from dashboards_py.alert import SEVERITY, Priority
 from dashboards_py.dashboards._usual import usual_or_not
 from dashboards_py.filters import choices, releases
 from dashboards_py.links import MODEL_POINT, MODEL_TO_PAGES, POINT_TO_TRACES
@@ -14,6 +15,9 @@ from dashboards_py.own_metrics import (
     PRIORITY,
     SERVICE_JOB,
     UP,
+)
+from dashboards_py.own_metrics import (
+    SEVERITY as SEVERITY_LABEL,
 )
 from dashboards_py.panels import (
     SQL,
@@ -31,8 +35,8 @@ from dashboards_py.panels import (
     value_map,
 )
 from dashboards_py.panels.style import (
-    ANY_IS_BAD,
     BAD,
+    BLUE,
     ERROR_STEPS,
     GOOD,
     GREY,
@@ -44,6 +48,7 @@ from dashboards_py.panels.style import (
 )
 from dashboards_py.promql import (
     RANGE,
+    Match,
     increase,
     legend,
     mean,
@@ -65,13 +70,16 @@ from exporter.metrics.catalog import (
     TIME_TO_FIRST_TOKEN,
     TOKEN_TYPE,
     TOKENS,
+    Label,
 )
 
 _FAILED = {STATUS: "error"}
 _HOUR_S = 3600
 # Of State and the numbers that explain it: within a minute one failed call would be a failing shop.
 _NOW = "5m"
-_ALERTS = select(ALERTS, {ALERT_STATE: "firing", PRIORITY: ("=~", "P[0-3]")})
+# Whether the reader must get up is said by the colour, and in words.
+_WORST = Label("worst", "", open=False)
+_ALERT_COLOURS = {"paging": BAD, "warning": WARNING, "informing": BLUE, "none": GOOD}
 _STATES = value_map(
     {
         "0": ("Healthy", GOOD),
@@ -117,9 +125,11 @@ def _state(*, deep: bool) -> list[Panel]:
         ),
         number(
             "Alerts",
-            "Alerts of priority P0 to P3 that fire now.",
-            PromQL(f"count({_ALERTS}) or vector(0)", instant=True),
-            unit=Unit.NONE, thresholds=ANY_IS_BAD, graph=False, width=2, height=5,
+            "How many alerts of priority P0 to P3 fire now, and what the worst of them does: page "
+            "somebody (P0, P1), warn (P2), or only inform (P3).",
+            PromQL(_firing(), f"{{{{{_WORST.name}}}}}", instant=True),
+            unit=Unit.NONE, graph=False, width=2, height=5, text="value_and_name",
+            colours=_ALERT_COLOURS,
             links=(Link("Alert rules", "/alerting/list?search=state:firing"),),
         ),
         number(
@@ -132,7 +142,7 @@ def _state(*, deep: bool) -> list[Panel]:
             "Share of the calls of the last five minutes that failed. From 1 % on degraded, from "
             "10 % on failing.",
             PromQL(share(rate(REQUESTS, (), _FAILED, window=_NOW), rate(REQUESTS, window=_NOW))),
-            unit=Unit.SHARE, thresholds=ERROR_STEPS, decimals=1, width=3, height=5,
+            unit=Unit.SHARE, thresholds=ERROR_STEPS, decimals=1, width=2, height=5,
             graph=False,
             links=(Link("What fails", go_to(uids.ERRORS_AND_LIMITS)),),
         ),
@@ -147,7 +157,7 @@ def _state(*, deep: bool) -> list[Panel]:
         ),
         number(
             "Tokens", "Tokens per second, of all kinds.",
-            PromQL(rate(TOKENS)), unit=Unit.TOKENS_PER_SECOND, width=2, height=5, decimals=0,
+            PromQL(rate(TOKENS)), unit=Unit.TOKENS_PER_SECOND, width=3, height=5, decimals=0,
             graph=False,
         ),
         number(
@@ -157,6 +167,26 @@ def _state(*, deep: bool) -> list[Panel]:
         ),
         _cost_per_day(deep=deep),
     ]  # fmt: skip
+
+
+def _firing_alerts(*severities: str) -> str:
+    """Select the pack's alerts that fire, those of some severities or all."""
+    only: dict[Label, Match] = {SEVERITY_LABEL: ("=~", "|".join(severities))} if severities else {}
+    return select(ALERTS, {ALERT_STATE: ("=", "firing"), PRIORITY: ("=~", "P[0-3]"), **only})
+
+
+def _firing() -> str:
+    """Return how many alerts fire, with the label `worst` that says what the worst of them does."""
+    count = f"count({_firing_alerts()})"
+    answers = [
+        f"({count} and on() count({_firing_alerts(*severities)}))"
+        for severities in ((SEVERITY[Priority.P0], SEVERITY[Priority.P1]), (SEVERITY[Priority.P2],))
+    ] + [count, "vector(0)"]
+    # The first that there is hides those behind it.
+    return " or on() ".join(
+        f'label_replace({answer}, "{_WORST.name}", "{word}", "", "")'
+        for word, answer in zip(_ALERT_COLOURS, answers, strict=True)
+    )
 
 
 def _state_expression() -> str:
@@ -235,7 +265,7 @@ def _use() -> list[Panel]:
         table(
             "Alerts that fire", "What wakes somebody, most urgent first; a P3 can wait.",
             PromQL(
-                f"sum by ({names((PRIORITY, ALERT_NAME))}) ({_ALERTS})", instant=True,
+                f"sum by ({names((PRIORITY, ALERT_NAME))}) ({_firing_alerts()})", instant=True,
                 format="table",
             ),
             columns=(
@@ -272,8 +302,8 @@ def _models() -> Panel:
         ),
         columns=(
             Column(field=MODEL.name, title="Model", width=170, links=MODEL_TO_PAGES),
-            Column(field=PROVIDER.name, title="Provider"),
-            column_of("Calls", unit=Unit.COUNT, decimals=0),
+            Column(field=PROVIDER.name, title="Provider", width=110),
+            column_of("Calls", unit=Unit.WHOLE, decimals=0),
             column_of("Errors", unit=Unit.SHARE, decimals=1, steps=ERROR_STEPS),
             column_of("p50", unit=Unit.SECONDS, decimals=2),
             column_of("p95", unit=Unit.SECONDS, decimals=2, steps=LATENCY_STEPS),

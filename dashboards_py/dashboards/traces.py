@@ -5,7 +5,7 @@ from __future__ import annotations
 from dashboards_py import uids
 from dashboards_py.dashboards.flame_graphs import COST_PROFILE
 from dashboards_py.filters import CALLS, STATUS_CHOICE, TRACE_FILTER, choices, releases
-from dashboards_py.links import time_column, trace_column
+from dashboards_py.links import time_column, trace_column, trace_columns
 from dashboards_py.panels import (
     SQL,
     Board,
@@ -61,8 +61,13 @@ def _find(*, deep: bool) -> list[Panel]:
             columns=(
                 trace_column(),
                 time_column("started", "Started"),
+                Column(field="service", title="Service", width=150),
+                Column(field="name", title="Name"),
+                Column(field="state", title="State", words=_STATES, width=90),
                 Column(field="duration", title="Duration", unit=Unit.NANOSECONDS, decimals=2),
-                Column(field="errors", title="Errors", steps=ANY_WARNS),
+                Column(field="spans", title="Spans", unit=Unit.WHOLE),
+                Column(field="calls", title="Calls", unit=Unit.WHOLE),
+                Column(field="errors", title="Errors", unit=Unit.WHOLE, steps=ANY_WARNS),
                 Column(field="tokens", title="Tokens", unit=Unit.COUNT),
                 Column(field="cost", title="Cost", unit=Unit.DOLLARS, decimals=4),
             ),
@@ -72,7 +77,7 @@ def _find(*, deep: bool) -> list[Panel]:
         else table(
             "Recent", "The newest traces with model calls of the chosen services and models.",
             TraceQL(f"{{ {TRACE_FILTER} }}", limit=50),
-            columns=(trace_column("traceID"),),
+            columns=trace_columns(),
             width=24, height=10,
         )
     )  # fmt: skip
@@ -90,13 +95,13 @@ def _find(*, deep: bool) -> list[Panel]:
             "Search", "Traces that match the TraceQL above, for example "
             "{ status = error && span.observatory.cost_usd > 0.01 }.",
             TraceQL("$traceql", limit=50),
-            columns=(trace_column("traceID"),),
+            columns=trace_columns(),
             width=12, height=9,
         ),
         table(
             "Failed", "Traces with a failed model call of the chosen models.",
             TraceQL(f"{{ {TRACE_FILTER} && status = error }}", limit=50),
-            columns=(trace_column("traceID"),),
+            columns=trace_columns(),
             width=12, height=9,
         ),
     ]  # fmt: skip

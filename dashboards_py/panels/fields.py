@@ -107,6 +107,8 @@ class Column:
     width: int | None = None
     links: Sequence[Link] = ()
     steps: Steps = ()
+    words: Sequence[Mapping[str, Any]] = ()
+    """What `value_map` makes: values as words, in their colours."""
     gauge: bool = False
     wrap: bool = False
 
@@ -125,6 +127,9 @@ class Column:
             chosen["links"] = [link.json() for link in self.links]
         if self.steps:
             chosen["thresholds"] = {"mode": "absolute", "steps": steps(self.steps)}
+            chosen["custom__cellOptions"] = {"type": "color-text"}
+        if self.words:
+            chosen["mappings"] = list(self.words)
             chosen["custom__cellOptions"] = {"type": "color-text"}
         if self.gauge:
             chosen["custom__cellOptions"] = {"type": "gauge", "mode": "basic"}
