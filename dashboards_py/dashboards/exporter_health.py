@@ -117,7 +117,8 @@ def _receiving() -> list[Panel]:
         ),
         chart(
             "Spans", "Spans per second by outcome and reason.",
-            PromQL(rate(own.SPANS, (OUTCOME, REASON)), f"{{{{{OUTCOME.name}}}}} {{{{{REASON.name}}}}}"),
+            # Only what was refused has a reason.
+            PromQL(rate(own.SPANS, (OUTCOME, REASON)), f"{legend(OUTCOME)} {legend(REASON)}"),
             unit=Unit.SPANS_PER_SECOND, width=6, stacked=True,
         ),
         chart(

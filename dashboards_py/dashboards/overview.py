@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from dashboards_py import uids
-from dashboards_py.alert import SEVERITY, Priority
+from dashboards_py.dashboards._now import FAILED, NOW, alerts, firing, state
 from dashboards_py.dashboards._usual import usual_or_not
 from dashboards_py.filters import choices, releases
 from dashboards_py.links import MODEL_POINT, MODEL_TO_PAGES, POINT_TO_TRACES
 from dashboards_py.own_metrics import (
     ALERT_NAME,
-    ALERT_STATE,
-    ALERTS,
-    JOB,
     PRIORITY,
-    SERVICE_JOB,
-    UP,
-)
-from dashboards_py.own_metrics import (
-    SEVERITY as SEVERITY_LABEL,
 )
 from dashboards_py.panels import (
     SQL,
@@ -32,30 +24,21 @@ from dashboards_py.panels import (
     go_to,
     number,
     table,
-    value_map,
 )
 from dashboards_py.panels.style import (
-    BAD,
-    BLUE,
     ERROR_STEPS,
-    GOOD,
-    GREY,
     LATENCY_STEPS,
-    NEUTRAL,
     PERCENTILE_COLOURS,
     TOKEN_COLOURS,
-    WARNING,
 )
 from dashboards_py.promql import (
     RANGE,
-    Match,
     increase,
     legend,
     mean,
     names,
     quantile,
     rate,
-    select,
     share,
 )
 from dashboards_py.sql import read
@@ -66,29 +49,12 @@ from exporter.metrics.catalog import (
     PROVIDER,
     REQUEST_DURATION,
     REQUESTS,
-    STATUS,
     TIME_TO_FIRST_TOKEN,
     TOKEN_TYPE,
     TOKENS,
-    Label,
 )
 
-_FAILED = {STATUS: "error"}
 _HOUR_S = 3600
-# Of State and the numbers that explain it: within a minute one failed call would be a failing shop.
-_NOW = "5m"
-# Whether the reader must get up is said by the colour, and in words.
-_WORST = Label("worst", "", open=False)
-_ALERT_COLOURS = {"paging": BAD, "warning": WARNING, "informing": BLUE, "none": GOOD}
-_STATES = value_map(
-    {
-        "0": ("Healthy", GOOD),
-        "1": ("Degraded", WARNING),
-        "2": ("Failing", BAD),
-        "3": ("No traffic", GREY),
-        "4": ("Not measured", BAD),
-    }
-)
 
 
 def board(*, deep: bool) -> Board:
@@ -113,25 +79,8 @@ def board(*, deep: bool) -> Board:
 def _state(*, deep: bool) -> list[Panel]:
     per_hour = f"{_HOUR_S} * {rate(COST)}"
     return [
-        number(
-            "State",
-            "One answer for the last five minutes. Failing: more than 10 % of calls fail. "
-            "Degraded: more than 1 % fail, or the 95th percentile is above 2 s. Not "
-            "measured: the service cannot be scraped.",
-            PromQL(_state_expression(), instant=True),
-            unit=Unit.NONE, words=_STATES, filled=True, graph=False,
-            width=3, height=5, base=NEUTRAL,
-            links=(Link("What fails", go_to(uids.ERRORS_AND_LIMITS)),),
-        ),
-        number(
-            "Alerts",
-            "How many alerts of priority P0 to P3 fire now, and what the worst of them does: page "
-            "somebody (P0, P1), warn (P2), or only inform (P3).",
-            PromQL(_firing(), f"{{{{{_WORST.name}}}}}", instant=True),
-            unit=Unit.NONE, graph=False, width=2, height=5, text="value_and_name",
-            colours=_ALERT_COLOURS,
-            links=(Link("Alert rules", "/alerting/list?search=state:firing"),),
-        ),
+        state(),
+        alerts(),
         number(
             "Requests", "Calls to model providers per second.",
             PromQL(rate(REQUESTS)), unit=Unit.REQUESTS_PER_SECOND, width=3, height=5, graph=False,
@@ -141,7 +90,7 @@ def _state(*, deep: bool) -> list[Panel]:
             "Errors",
             "Share of the calls of the last five minutes that failed. From 1 % on degraded, from "
             "10 % on failing.",
-            PromQL(share(rate(REQUESTS, (), _FAILED, window=_NOW), rate(REQUESTS, window=_NOW))),
+            PromQL(share(rate(REQUESTS, (), FAILED, window=NOW), rate(REQUESTS, window=NOW))),
             unit=Unit.SHARE, thresholds=ERROR_STEPS, decimals=1, width=2, height=5,
             graph=False,
             links=(Link("What fails", go_to(uids.ERRORS_AND_LIMITS)),),
@@ -149,7 +98,7 @@ def _state(*, deep: bool) -> list[Panel]:
         number(
             "Latency",
             "Half, 95 % and 99 % of the calls of the last five minutes were faster than this.",
-            *(PromQL(quantile(q, REQUEST_DURATION, window=_NOW), name)
+            *(PromQL(quantile(q, REQUEST_DURATION, window=NOW), name)
               for q, name in ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))),
             unit=Unit.SECONDS, thresholds=LATENCY_STEPS, width=5, height=5, text="value_and_name",
             graph=False, decimals=2,
@@ -167,41 +116,6 @@ def _state(*, deep: bool) -> list[Panel]:
         ),
         _cost_per_day(deep=deep),
     ]  # fmt: skip
-
-
-def _firing_alerts(*severities: str) -> str:
-    """Select the pack's alerts that fire, those of some severities or all."""
-    only: dict[Label, Match] = {SEVERITY_LABEL: ("=~", "|".join(severities))} if severities else {}
-    return select(ALERTS, {ALERT_STATE: ("=", "firing"), PRIORITY: ("=~", "P[0-3]"), **only})
-
-
-def _firing() -> str:
-    """Return how many alerts fire, with the label `worst` that says what the worst of them does."""
-    count = f"count({_firing_alerts()})"
-    answers = [
-        f"({count} and on() count({_firing_alerts(*severities)}))"
-        for severities in ((SEVERITY[Priority.P0], SEVERITY[Priority.P1]), (SEVERITY[Priority.P2],))
-    ] + [count, "vector(0)"]
-    # The first that there is hides those behind it.
-    return " or on() ".join(
-        f'label_replace({answer}, "{_WORST.name}", "{word}", "", "")'
-        for word, answer in zip(_ALERT_COLOURS, answers, strict=True)
-    )
-
-
-def _state_expression() -> str:
-    failing = share(rate(REQUESTS, (), _FAILED, window=_NOW), rate(REQUESTS, window=_NOW))
-    slow = quantile(0.95, REQUEST_DURATION, window=_NOW)
-    (warn_errors, _), (bad_errors, _) = ERROR_STEPS
-    (warn_latency, _), _ = LATENCY_STEPS
-    judged = (
-        f"clamp_max(2 * (({failing}) > bool {bad_errors:g})"
-        # Two reasons to be degraded are still no failure.
-        f" + clamp_max((({failing}) > bool {warn_errors:g})"
-        f" + ({slow} > bool {warn_latency:g}), 1), 2)"
-    )
-    down = f"vector(4) and on() ((sum({select(UP, {JOB: SERVICE_JOB})}) or vector(0)) == 0)"
-    return f"({down}) or on() ({judged}) or on() vector(3)"
 
 
 def _cost_per_day(*, deep: bool) -> Panel:
@@ -226,7 +140,7 @@ def _cost_per_day(*, deep: bool) -> Panel:
 
 
 def _traffic() -> list[Panel]:
-    failing = share(rate(REQUESTS, (MODEL,), _FAILED), rate(REQUESTS, (MODEL,)))
+    failing = share(rate(REQUESTS, (MODEL,), FAILED), rate(REQUESTS, (MODEL,)))
     return [
         chart(
             "Requests by model", "Calls per second. Click a point to see its traces.",
@@ -265,7 +179,7 @@ def _use() -> list[Panel]:
         table(
             "Alerts that fire", "What wakes somebody, most urgent first; a P3 can wait.",
             PromQL(
-                f"sum by ({names((PRIORITY, ALERT_NAME))}) ({_firing_alerts()})", instant=True,
+                f"sum by ({names((PRIORITY, ALERT_NAME))}) ({firing()})", instant=True,
                 format="table",
             ),
             columns=(
@@ -291,7 +205,7 @@ def _models() -> Panel:
         "Each model in the range. Click a model for its latency, cost, errors or traces.",
         *instant(
             calls,
-            share(increase(REQUESTS, by, _FAILED), calls),
+            share(increase(REQUESTS, by, FAILED), calls),
             quantile(0.5, REQUEST_DURATION, by, window=RANGE),
             quantile(0.95, REQUEST_DURATION, by, window=RANGE),
             quantile(0.95, TIME_TO_FIRST_TOKEN, by, window=RANGE),

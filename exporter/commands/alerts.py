@@ -65,7 +65,7 @@ def try_out(  # noqa: PLR0913, PLR0917 - one parameter for each option
 ) -> None:
     """Send a sample alert in the form in which real ones come, and say what was answered."""
     try:
-        chosen = load(config)
+        chosen = load(config, os.environ)
     except ThresholdError as error:
         raise ConfigurationError(str(error)) from error
     secret = _secret(to, secret_file)
