@@ -17,7 +17,7 @@ from dashboards_py.panels.style import (
     NEUTRAL,
     WARNING,
 )
-from dashboards_py.promql import Match, quantile, rate, select, share
+from dashboards_py.promql import Match, legend, quantile, rate, select, share
 from exporter.metrics.catalog import REQUEST_DURATION, REQUESTS, STATUS, Label
 
 FAILED = {STATUS: "error"}
@@ -57,7 +57,7 @@ def alerts() -> Panel:
         "Alerts",
         "How many alerts of priority P0 to P3 fire now, and what the worst of them does: page "
         "somebody (P0, P1), warn (P2), or only inform (P3).",
-        PromQL(_counted(), f"{{{{{_WORST.name}}}}}", instant=True),
+        PromQL(_counted(), legend(_WORST), instant=True),
         unit=Unit.NONE, graph=False, width=2, height=5, text="value_and_name",
         colours=_ALERT_COLOURS,
         links=(Link("Alert rules", "/alerting/list?search=state:firing"),),

@@ -14,8 +14,10 @@ from dashboards_py.generate import dashboards
 from tests.e2e.panel_scene import WEEKS, open_scene
 from tests.e2e.panel_sources import Scene, ask
 from tests.e2e.panel_traffic import SERVICES
+from tests.pictures.board import answered
 from tests.support.grafana_queries import Chosen
 from tests.support.prometheus import wait_until
+from tests.support.table_columns import room_px, shown_columns
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +48,30 @@ def test_every_panel_shows_data(scene: Scene, dashboard: Mapping[str, Any]) -> N
         if not answer
     ]
     assert not failed, "\n".join(failed)
+
+
+@every_board
+def test_every_column_of_a_table_is_for_people(scene: Scene, dashboard: Mapping[str, Any]) -> None:
+    """Words above it, a unit for each number, and no column out of sight."""
+    wrong: list[str] = []
+    answers = answered(scene, dashboard)["panels"]
+    for panel, frames in ((each["panel"], each["frames"]) for each in answers):
+        if panel["type"] != "table":
+            continue
+        columns = list(shown_columns(panel, frames))
+        assert columns, panel["title"]
+        wrong += [
+            f"{panel['title']}: title {each.title!r}" for each in columns if not each.is_human
+        ]
+        wrong += [
+            f"{panel['title']}: {each.title} has no unit"
+            for each in columns
+            if each.kind == "number" and not each.unit
+        ]
+        needed = sum(each.width_px for each in columns)
+        if needed > room_px(panel):
+            wrong.append(f"{panel['title']}: {needed} pixels in {room_px(panel)}")
+    assert not wrong, "\n".join(wrong)
 
 
 def test_the_band_of_past_weeks_is_two_deviations_wide(scene: Scene) -> None:
