@@ -46,14 +46,14 @@ TRACE_FILTER = " && ".join(
 # Whatever convention a call came in: our Tempo API names what was found out about a span.
 CALLS = 'span.observatory.usage_role = "own"'
 _SHOWN = {
-    "model": Column(field="observatory.model", title="Model", width=150),
+    "model": Column(field="observatory.model", title="Model", width=130),
     "tokens.total": Column(
-        field="observatory.tokens.total", title="Tokens", unit=Unit.COUNT, width=80
+        field="observatory.tokens.total", title="Tokens", unit=Unit.COUNT, width=70
     ),
     "cost_usd": Column(
-        field="observatory.cost_usd", title="Cost", unit=Unit.DOLLARS, decimals=5, width=90
+        field="observatory.cost_usd", title="Cost", unit=Unit.DOLLARS, decimals=5, width=85
     ),
-    "outcome": Column(field="observatory.outcome", title="Outcome", width=110),
+    "outcome": Column(field="observatory.outcome", title="Outcome", width=90),
 }
 SHOWN = ", ".join(f"span.observatory.{name}" for name in _SHOWN)
 SHOWN_COLUMNS = tuple(_SHOWN.values())

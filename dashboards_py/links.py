@@ -69,16 +69,18 @@ def span_columns(*selected: Column, span: Column | None = None) -> tuple[Column,
     a link to its trace.
     """
     return (
-        span or Column(field="spanID", title="Span", links=(_SPAN_TO_TRACE,), width=150),
+        span or Column(field="spanID", title="Span", links=(_SPAN_TO_TRACE,), width=110),
         Column(field="time", title="Started", width=TIME_WIDTH),
-        Column(field="traceService", title="Service", width=140),
-        Column(field="traceName", title="Trace"),
+        Column(field="traceService", title="Service", width=110),
         Column(field="name", title="Name"),
-        Column(field="duration", title="Duration", unit=Unit.NANOSECONDS, decimals=2, width=100),
+        Column(field="duration", title="Duration", unit=Unit.NANOSECONDS, decimals=2, width=85),
         *selected,
+        # What the query asks about comes with the answer, too.
+        *(Column(field=name, hidden=True) for name in _ASKED),
     )
 
 
+_ASKED = ("traceName", "service.name", "observatory.provider", "observatory.operation")
 _SPAN_TO_TRACE = Link(
     "Open the trace",
     go_to(uids.TRACES, carried=("prometheus",), trace_id="${__data.fields.traceIdHidden}"),

@@ -174,7 +174,7 @@ def _deep_trust() -> list[Panel]:
                 time_column("first_seen", "First seen"),
                 trace_column("trace", width=110),
             ),
-            width=12, height=8,
+            width=24, height=7,
         ),
         table(
             "Dearest traces", "The traces that cost most in the range.",
@@ -182,6 +182,6 @@ def _deep_trust() -> list[Panel]:
             columns=(
                 *dearest_columns(trace_column(width=110)),
             ),
-            width=12, height=8,
+            width=24, height=7,
         ),
     ]  # fmt: skip

@@ -24,7 +24,7 @@ from dashboards_py.panels import (
     table,
 )
 from dashboards_py.panels.style import ANY_WARNS, BAD, BLUE, ERROR_STEPS, GOOD
-from dashboards_py.promql import increase, legend, over, quantile, rate, share
+from dashboards_py.promql import increase, legend, names, over, quantile, rate, share, total
 from dashboards_py.sql import read
 from dashboards_py.tables import STATUS_WORDS
 from exporter.metrics.catalog import (
@@ -35,10 +35,12 @@ from exporter.metrics.catalog import (
     OPERATION,
     OPERATIONS,
     REQUESTS,
+    SERVICE,
     STATUS,
     TOOL,
     TOOL_CALLS,
     TOOL_DURATION,
+    Metric,
 )
 
 _FAILED = {STATUS: "error"}
@@ -80,12 +82,18 @@ def _now() -> list[Panel]:
             unit=Unit.SHARE, thresholds=ERROR_STEPS, decimals=1, width=6,
         ),
         number(
-            "Model calls per run", "Calls to models for each run of an agent: rising means that "
-            "agents go round in circles.",
-            PromQL(over(rate(REQUESTS), rate(AGENT_RUNS))),
+            "Model calls per run", "Calls to models for each run of an agent, of the services that "
+            "run agents: rising means that agents go round in circles.",
+            PromQL(over(_of_agents(REQUESTS), rate(AGENT_RUNS))),
             unit=Unit.COUNT, decimals=1, width=6,
         ),
     ]  # fmt: skip
+
+
+def _of_agents(metric: Metric) -> str:
+    """Return a metric's rate in the services that run agents: the others' calls are of no run."""
+    runs = rate(AGENT_RUNS, (SERVICE,))
+    return total(f"{rate(metric, (SERVICE,))} and on ({names((SERVICE,))}) ({runs} > 0)")
 
 
 def _agents(*, deep: bool) -> list[Panel]:
@@ -113,8 +121,9 @@ def _agents(*, deep: bool) -> list[Panel]:
         return [
             *panels,
             number(
-                "Cost per run", "US dollars of model calls for each run of an agent.",
-                PromQL(over(rate(COST), rate(AGENT_RUNS))), unit=Unit.DOLLARS, decimals=4,
+                "Cost per run", "US dollars of model calls for each run of an agent, of the "
+                "services that run agents.",
+                PromQL(over(_of_agents(COST), rate(AGENT_RUNS))), unit=Unit.DOLLARS, decimals=4,
                 width=24,
             ),
         ]  # fmt: skip

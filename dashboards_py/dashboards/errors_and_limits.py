@@ -170,7 +170,9 @@ def _limits(*, deep: bool) -> list[Panel]:
                 TraceQL(f"{{ {header} != nil }} | select({header})", table="spans"),
                 columns=span_columns(
                     Column(field="http.response.header.x-ratelimit-remaining-requests",
-                           title="Requests left", unit=Unit.COUNT, width=110),
+                           title="Requests left", unit=Unit.WHOLE, width=110),
+                    # The panel is narrow.
+                    *(Column(field=f, hidden=True) for f in ("traceService", "name", "duration")),
                 ),
                 width=8, height=8,
             ),

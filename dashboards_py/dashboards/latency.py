@@ -205,8 +205,8 @@ def _parts(*, deep: bool) -> Panel:
             title,
             "Mean time to the first token, and from there to the end, of streamed calls.",
             SQL(read("prefill_and_decode")),
-            unit=Unit.NANOSECONDS, category="Model", stacked=True, horizontal=True, width=8,
-            height=12, colours=colours,
+            unit=Unit.NANOSECONDS, category="Model", stacked=True, horizontal=True, width=24,
+            height=7, colours=colours,
         )  # fmt: skip
     first = mean(TIME_TO_FIRST_TOKEN, (), window=RANGE)
     whole = mean(REQUEST_DURATION, (), window=RANGE)
@@ -215,7 +215,7 @@ def _parts(*, deep: bool) -> Panel:
         "Mean time to the first token of streamed calls, and the mean duration of all calls.",
         PromQL(first, "prefill", instant=True),
         PromQL(whole, "whole call", instant=True),
-        unit=Unit.SECONDS, width=8, height=12,
+        unit=Unit.SECONDS, width=24, height=5,
     )  # fmt: skip
 
 
@@ -227,7 +227,7 @@ def _slowest(*, deep: bool) -> Panel:
             "Calls that took longer than a second. Click an id to open the trace.",
             TraceQL(f"{{ {TRACE_FILTER} && duration > 1s }} | select({SHOWN})", table="spans"),
             columns=span_columns(*SHOWN_COLUMNS),
-            sort="Duration", width=16, height=12,
+            sort="Duration", width=24, height=10,
         )  # fmt: skip
     return table(
         title,
@@ -249,5 +249,5 @@ def _slowest(*, deep: bool) -> Panel:
             Column(field="output_tokens", title="Output tokens", unit=Unit.COUNT, width=110),
             Column(field="CostUsd", title="Cost", unit=Unit.DOLLARS, decimals=4, width=80),
         ),
-        width=16, height=12,
+        width=24, height=10,
     )  # fmt: skip

@@ -185,7 +185,7 @@ def _use() -> list[Panel]:
             columns=(
                 Column(field=PRIORITY.name, title="Priority", width=80),
                 Column(field=ALERT_NAME.name, title="Alert"),
-                Column(field="Firing", width=80),
+                Column(field="Firing", unit=Unit.WHOLE, width=80),
             ),
             sort="Priority", ascending=True, width=8, height=8,
             transformations=joined((PRIORITY, ALERT_NAME), ("Firing",)),

@@ -88,7 +88,7 @@ def _find(*, deep: bool) -> list[Panel]:
                 rate(REQUESTS, (SERVICE, STATUS), {STATUS: ("=~", "$status")}),
                 legend(SERVICE, STATUS),
             ),
-            unit=Unit.REQUESTS_PER_SECOND, width=24, height=5, stacked=True, bars=True,
+            unit=Unit.REQUESTS_PER_SECOND, width=24, height=7, stacked=True, bars=True,
         ),
         recent,
         table(

@@ -48,6 +48,8 @@ def shown_columns(
         for override in config["overrides"]:
             if override["matcher"]["options"] in {renamed, title}:
                 chosen |= {each["id"]: each["value"] for each in override["properties"]}
+        if chosen.get("custom.hidden"):
+            continue
         least = config["defaults"]["custom"]["minWidth"]
         width = chosen.get("custom.width") or chosen.get("custom.minWidth") or least
         unit = chosen.get("unit") or each["config"].get("unit", "")
