@@ -32,9 +32,9 @@ MODEL_TO_PAGES = (
 )
 
 
-def trace_column(field: str = "TraceId", title: str = "Trace", width: int = 120) -> Column:
+def trace_column(field: str = "TraceId", width: int = 120) -> Column:
     """A trace's id, as a link to it: its beginning tells it from its neighbours."""
-    return Column(field=field, title=title, links=(TRACE, TRACE_FLAMES), width=width)
+    return Column(field=field, title="Trace", links=(TRACE, TRACE_FLAMES), width=width)
 
 
 def dearest_columns(trace: Column) -> tuple[Column, ...]:
@@ -45,7 +45,7 @@ def dearest_columns(trace: Column) -> tuple[Column, ...]:
         Column(field="service", title="Service"),
         Column(field="feature", title="Feature"),
         Column(field="user", title="User"),
-        Column(field="calls", title="Calls", unit=Unit.WHOLE, width=60),
+        Column(field="calls", title="Calls", unit=Unit.WHOLE, width=62),
         Column(field="tokens", title="Tokens", unit=Unit.COUNT, width=80),
         Column(field="cost", title="Cost", unit=Unit.DOLLARS, decimals=4, gauge=True),
     )

@@ -106,7 +106,7 @@ def quality(*, deep: bool) -> list[Panel]:
                 Column(field="calls", title="Calls", unit=Unit.WHOLE, width=70),
                 Column(
                     field="without_usage", title="Without usage", unit=Unit.WHOLE, steps=ANY_WARNS,
-                    width=115,
+                    width=118,
                 ),
                 Column(field="estimated", title="Estimated", unit=Unit.WHOLE, width=90),
             ),

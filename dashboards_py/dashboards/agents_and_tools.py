@@ -69,7 +69,7 @@ def _now() -> list[Panel]:
     return [
         number(
             "Agent runs", "Runs of agents per second.",
-            PromQL(rate(AGENT_RUNS)), unit=Unit.RUNS_PER_SECOND, decimals=2, width=6,
+            PromQL(rate(AGENT_RUNS)), unit=Unit.RUNS_PER_SECOND, width=6,
         ),
         number(
             "Failed runs", "Share of runs that failed.",
@@ -204,11 +204,11 @@ def _runs(*, deep: bool) -> list[Panel]:
                 Column(
                     field="duration", title="Duration", unit=Unit.NANOSECONDS, decimals=2, width=85,
                 ),
-                Column(field="model_calls", title="Model calls", unit=Unit.WHOLE, width=100),
-                Column(field="tool_calls", title="Tool calls", unit=Unit.WHOLE, width=90),
+                Column(field="model_calls", title="Model calls", unit=Unit.WHOLE, width=104),
+                Column(field="tool_calls", title="Tool calls", unit=Unit.WHOLE, width=97),
                 Column(
                     field="failed_tools", title="Failed tools", unit=Unit.WHOLE, steps=ANY_WARNS,
-                    width=100,
+                    width=111,
                 ),
                 Column(field="cost", title="Cost", unit=Unit.DOLLARS, decimals=4, gauge=True),
                 Column(field="status", title="Status", words=STATUS_WORDS, width=70),

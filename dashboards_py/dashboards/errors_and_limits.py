@@ -170,7 +170,7 @@ def _limits(*, deep: bool) -> list[Panel]:
                 TraceQL(f"{{ {header} != nil }} | select({header})", table="spans"),
                 columns=span_columns(
                     Column(field="http.response.header.x-ratelimit-remaining-requests",
-                           title="Requests left", unit=Unit.WHOLE, width=110),
+                           title="Requests left", unit=Unit.WHOLE, width=118),
                     # The panel is narrow.
                     *(Column(field=f, hidden=True) for f in ("traceService", "name", "duration")),
                 ),
@@ -204,10 +204,10 @@ def _limits(*, deep: bool) -> list[Panel]:
             SQL(read("retries")),
             columns=(
                 Column(field="model", title="Model", links=MODEL_TO_PAGES),
-                Column(field="retries", title="Retries", unit=Unit.WHOLE, width=70),
+                Column(field="retries", title="Retries", unit=Unit.WHOLE, width=76),
                 Column(field="helped", title="Helped", unit=Unit.WHOLE, width=70),
                 Column(
-                    field="share", title="Share of calls", unit=Unit.SHARE, decimals=1, width=110,
+                    field="share", title="Share of calls", unit=Unit.SHARE, decimals=1, width=125,
                 ),
                 Column(field="cost", title="Cost", unit=Unit.DOLLARS, decimals=4, width=85),
             ),
@@ -251,8 +251,8 @@ def _messages(*, deep: bool) -> list[Panel]:
                 Column(field="outcome", title="Outcome", width=100),
                 Column(field="type", title="Type", width=160),
                 Column(field="message", title="Message", wrap=True),
-                Column(field="calls", title="Calls", unit=Unit.WHOLE, width=60),
-                Column(field="services", title="Services", unit=Unit.WHOLE, width=75),
+                Column(field="calls", title="Calls", unit=Unit.WHOLE, width=62),
+                Column(field="services", title="Services", unit=Unit.WHOLE, width=83),
                 Column(field="models", title="Models", width=130),
                 time_column("last_seen", "Last seen"),
                 trace_column("trace", width=110),

@@ -71,16 +71,16 @@ def _all() -> list[Panel]:
         flame_graph(
             "Cost", "US dollars, by the path through the application: agents, tools, model calls. "
             "The wider, the dearer.",
-            Profile(COST_PROFILE, selector), unit=Unit.NANO_DOLLARS, height=14,
+            Profile(COST_PROFILE, selector), unit=Unit.NANO_DOLLARS, height=11,
         ),
         flame_graph(
             "Tokens", "Tokens of all kinds by the same paths.",
-            Profile(TOKENS_PROFILE, selector), unit=Unit.TOKENS, width=12, height=12,
+            Profile(TOKENS_PROFILE, selector), unit=Unit.TOKENS, width=12, height=10,
         ),
         flame_graph(
             "Time that people waited", "Elapsed time: where parts ran at once they share it, so "
             "that widths add up to the wait.",
-            Profile(WAITED_PROFILE, selector), unit=Unit.NANOSECONDS, width=12, height=12,
+            Profile(WAITED_PROFILE, selector), unit=Unit.NANOSECONDS, width=12, height=10,
         ),
         flame_graph(
             "Errors", "Failed spans by path.", Profile(ERRORS_PROFILE, selector),
@@ -99,11 +99,11 @@ def _one(*, deep: bool) -> list[Panel]:
     return [
         flame_graph(
             "Cost of the trace", "Of the trace whose id is chosen above.",
-            Profile(COST_PROFILE, selector), unit=Unit.NANO_DOLLARS, width=12, height=10,
+            Profile(COST_PROFILE, selector), unit=Unit.NANO_DOLLARS, width=12, height=9,
         ),
         flame_graph(
             "Time of the trace", "Summed work: parts that ran at once are side by side.",
-            Profile(WORKED_PROFILE, selector), unit=Unit.NANOSECONDS, width=12, height=10,
+            Profile(WORKED_PROFILE, selector), unit=Unit.NANOSECONDS, width=12, height=9,
         ),
         _drill(deep=deep),
     ]  # fmt: skip
@@ -141,11 +141,11 @@ def _releases(*, deep: bool) -> list[Panel]:
         ),
         flame_graph(
             "Before", "Cost by path of the release in `Release before`.",
-            of_release(_BEFORE), unit=Unit.NANO_DOLLARS, width=12, height=12,
+            of_release(_BEFORE), unit=Unit.NANO_DOLLARS, width=12, height=10,
         ),
         flame_graph(
             "After", "Cost by path of the release in `Release after`.",
-            of_release(_AFTER), unit=Unit.NANO_DOLLARS, width=12, height=12,
+            of_release(_AFTER), unit=Unit.NANO_DOLLARS, width=12, height=10,
         ),
         _release_costs(deep=deep),
     ]  # fmt: skip
@@ -169,7 +169,7 @@ def _release_costs(*, deep: bool) -> Panel:
             time_column("first_seen", "First seen"),
             Column(field="calls", title="Calls", unit=Unit.WHOLE),
             Column(field="cost_per_call", title="Cost per call", unit=Unit.DOLLARS, decimals=5),
-            Column(field="tokens_per_call", title="Tokens per call", unit=Unit.COUNT, decimals=0),
+            Column(field="tokens_per_call", title="Tokens per call", unit=Unit.WHOLE, decimals=0),
             Column(field="p95", title="p95", unit=Unit.NANOSECONDS, decimals=2),
             Column(field="errors", title="Errors", unit=Unit.SHARE, decimals=1, steps=ERROR_STEPS),
         ),

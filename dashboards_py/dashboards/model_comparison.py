@@ -110,26 +110,26 @@ def _table(*, deep: bool) -> Panel:
                 Column(field="p95", title="p95", unit=Unit.NANOSECONDS, decimals=2),
                 Column(
                     field="ttft_p95", title="First token p95", unit=Unit.NANOSECONDS, decimals=2,
-                    width=130,
+                    width=132,
                 ),
                 Column(
                     field="errors", title="Errors", unit=Unit.SHARE, decimals=1, steps=ERROR_STEPS,
                 ),
                 Column(
-                    field="tokens_per_call", title="Tokens per call", unit=Unit.COUNT, decimals=0,
-                    width=120,
+                    field="tokens_per_call", title="Tokens per call", unit=Unit.WHOLE, decimals=0,
+                    width=132,
                 ),
                 Column(
-                    field="output_per_call", title="Output per call", unit=Unit.COUNT, decimals=0,
-                    width=120,
+                    field="output_per_call", title="Output per call", unit=Unit.WHOLE, decimals=0,
+                    width=132,
                 ),
                 Column(
                     field="cost_per_1k_calls", title="Cost of 1000 calls",
-                    unit=Unit.DOLLARS, decimals=3, width=140,
+                    unit=Unit.DOLLARS, decimals=3, width=153,
                 ),
                 Column(
                     field="cost_per_1m_tokens", title="Cost of 1M tokens",
-                    unit=Unit.DOLLARS, decimals=3, width=140,
+                    unit=Unit.DOLLARS, decimals=3, width=146,
                 ),
                 Column(field="cost", title="Cost", unit=Unit.DOLLARS, decimals=4, gauge=True),
             ),

@@ -183,7 +183,7 @@ def _use() -> list[Panel]:
                 format="table",
             ),
             columns=(
-                Column(field=PRIORITY.name, title="Priority", width=80),
+                Column(field=PRIORITY.name, title="Priority", width=83),
                 Column(field=ALERT_NAME.name, title="Alert"),
                 Column(field="Firing", unit=Unit.WHOLE, width=80),
             ),

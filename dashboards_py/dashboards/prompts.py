@@ -99,7 +99,7 @@ def _read(*, deep: bool) -> list[Panel]:
                 Column(field="SpanId", title="Span", links=(_INSPECT,), width=95),
                 Column(field="service", title="Service", width=115),
                 Column(field="model", title="Model", width=135, links=MODEL_TO_PAGES),
-                Column(field="status", title="Status", words=STATUS_WORDS, width=65),
+                Column(field="status", title="Status", words=STATUS_WORDS, width=69),
                 Column(field="prompt", title="Prompt", links=(_INSPECT,)),
                 Column(field="answer", title="Answer"),
                 Column(field="finish_reason", title="Ended by", width=90),
@@ -176,10 +176,10 @@ def _use(*, deep: bool) -> list[Panel]:
                 Column(field="version", title="Version"),
                 Column(field="calls", title="Calls", unit=Unit.WHOLE),
                 Column(
-                    field="input_per_call", title="Input per call", unit=Unit.COUNT, decimals=0,
+                    field="input_per_call", title="Input per call", unit=Unit.WHOLE, decimals=0,
                 ),
                 Column(
-                    field="output_per_call", title="Output per call", unit=Unit.COUNT, decimals=0,
+                    field="output_per_call", title="Output per call", unit=Unit.WHOLE, decimals=0,
                 ),
                 Column(field="cost_per_call", title="Cost per call", unit=Unit.DOLLARS, decimals=5),
                 Column(

@@ -25,10 +25,10 @@ from dashboards_py.panels import (
     trace_view,
     value_map,
 )
-from dashboards_py.panels.style import ANY_WARNS, GOOD, WARNING
+from dashboards_py.panels.style import ANY_WARNS, GOOD, STATUS_COLOURS, WARNING
 from dashboards_py.promql import legend, rate
 from dashboards_py.sql import read
-from exporter.metrics.catalog import REQUESTS, SERVICE, STATUS
+from exporter.metrics.catalog import REQUESTS, STATUS
 
 _TRACE_ID = Variable("trace_id", "Trace id")
 _TRACEQL = Variable("traceql", "TraceQL", default=f"{{ {CALLS} }}")
@@ -84,11 +84,9 @@ def _find(*, deep: bool) -> list[Panel]:
     return [
         chart(
             "Calls", "Calls per second by status: drag over the time that interests you.",
-            PromQL(
-                rate(REQUESTS, (SERVICE, STATUS), {STATUS: ("=~", "$status")}),
-                legend(SERVICE, STATUS),
-            ),
-            unit=Unit.REQUESTS_PER_SECOND, width=24, height=7, stacked=True, bars=True,
+            PromQL(rate(REQUESTS, (STATUS,), {STATUS: ("=~", "$status")}), legend(STATUS)),
+            unit=Unit.REQUESTS_PER_SECOND, width=24, height=6, stacked=True, bars=True,
+            colours=STATUS_COLOURS,
         ),
         recent,
         table(

@@ -144,7 +144,8 @@ def number(
                 "percentChangeColorMode": "inverted",
                 "reduceOptions": {"values": values},
                 "showPercentChange": change,
-                "wideLayout": True,
+                # Beside each other, a name and its value are both small.
+                "wideLayout": text != "value_and_name",
             },
         },
     )

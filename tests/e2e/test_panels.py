@@ -67,6 +67,11 @@ def test_every_column_of_a_table_is_for_people(scene: Scene, dashboard: Mapping[
             for column in columns
             if column.kind == "number" and not column.unit
         ]
+        wrong += [
+            f"{panel['title']}: {column.title} is cut at {column.width_px} pixels"
+            for column in columns
+            if not column.has_room
+        ]
         needed = sum(column.width_px for column in columns)
         if needed > room_px(panel):
             wrong.append(f"{panel['title']}: {needed} pixels in {room_px(panel)}")

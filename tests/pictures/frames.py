@@ -249,7 +249,12 @@ def _service_map(scene: Scene, within: TimeRange) -> list[Frame]:
             "fields": [
                 field("id", "string", names),
                 field("title", "string", names),
-                field("mainstat", "number", [called[n] for n in names], config={"unit": "reqps"}),
+                field(
+                    "mainstat",
+                    "number",
+                    [called[n] for n in names],
+                    config={"unit": "reqps", "decimals": 2},
+                ),
             ]
         },
         {

@@ -73,10 +73,11 @@ def _lines(seen: Sequence[Seen], labels: Mapping[str, str]) -> Iterator[str]:
             (one.at, one.values[series]) for one in seen if one.at > since and series in one.values
         ]
         for turn, (at, value) in enumerate(_evenly(steps)):
-            yield f"{shown} {value:.12g} {at:.3f}\n"
+            # In full: a digit less, and what is scraped next looks like a counter that began anew.
+            yield f"{shown} {value:.17g} {at:.3f}\n"
             if turn % 4 == 0 and name in _COMPARED and at > last.at - _COMPARED_S:
                 for week, factor in enumerate(_WEEKS, start=1):
-                    yield f"{shown} {value * factor:.12g} {at - week * _WEEK_S:.3f}\n"
+                    yield f"{shown} {value * factor:.17g} {at - week * _WEEK_S:.3f}\n"
     # What Prometheus itself notes of a scrape.
     for at, _ in _evenly([(one.at, 0.0) for one in seen]):
         yield f"up{{{scraped}}} 1 {at:.3f}\n"

@@ -9,6 +9,7 @@ from typing import Any
 
 # What a screen of 1500 pixels gives a grid column, and a panel takes for itself.
 _CELL_PX, _PADDING_PX = 62, 24
+_LETTER_PX, _SIGN_PX = 7, 27
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,11 @@ class ShownColumn:
     kind: str
     unit: str
     width_px: int
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the title fits above the column, with the sign that filters it."""
+        return self.width_px >= _LETTER_PX * len(self.title) + _SIGN_PX
 
     @property
     def is_human(self) -> bool:
@@ -51,7 +57,9 @@ def shown_columns(
         if chosen.get("custom.hidden"):
             continue
         least = config["defaults"]["custom"]["minWidth"]
-        width = chosen.get("custom.width") or chosen.get("custom.minWidth") or least
+        # Without a width it takes what is left, and not less than its title needs.
+        free = max(least, _LETTER_PX * len(chosen.get("displayName", title)) + _SIGN_PX)
+        width = chosen.get("custom.width") or chosen.get("custom.minWidth") or free
         unit = chosen.get("unit") or each["config"].get("unit", "")
         yield ShownColumn(chosen.get("displayName", title), each["type"], unit, width)
 

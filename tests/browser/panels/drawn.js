@@ -158,7 +158,7 @@ function nodeGraph({ data: [nodes, edges], width, height }) {
     const ordered = layer ? d3.sort(all, before) : all;
     ordered.forEach((id, at) =>
       place.set(id, {
-        x: 90 + (layer * (width - 200)) / Math.max(layers.length - 1, 1),
+        x: 90 + (layer * (width - 270)) / Math.max(layers.length - 1, 1),
         y: ((at + 0.5) * height) / ordered.length - 4,
       })
     );
