@@ -13,7 +13,6 @@ from dashboards_py.panels import (
     Unit,
     chart,
     number,
-    ranking,
     table,
 )
 from dashboards_py.panels.style import (
@@ -30,6 +29,7 @@ from dashboards_py.promql import (
     total,
 )
 from dashboards_py.sql import read
+from dashboards_py.tables import column_of, instant, joined
 from exporter.metrics.catalog import (
     MISSING_USAGE,
     REQUESTS,
@@ -53,13 +53,15 @@ def quality(*, deep: bool) -> list[Panel]:
     """Series, missing usage and prices, freshness."""
     calls = rate(REQUESTS, (SERVICE,))
     panels = [
-        ranking(
+        table(
             "Series by metric", "Label sets of each metric: what it costs Prometheus.",
-            PromQL(
-                f"topk(12, {total(select(own.SERIES), (own.METRIC,))} > 0)", legend(own.METRIC),
-                instant=True,
+            *instant(f"topk(12, {total(select(own.SERIES), (own.METRIC,))} > 0)"),
+            columns=(
+                Column(field=own.METRIC.name, title="Metric"),
+                column_of("Series", unit=Unit.WHOLE, decimals=0, gauge=True),
             ),
-            unit=Unit.WHOLE, width=8, height=9,
+            sort="Series", width=8,
+            transformations=joined((own.METRIC,), ("Series",)),
         ),
         chart(
             "Calls without token counts", "Share of a service's calls that report no usage: fix "
@@ -100,7 +102,7 @@ def quality(*, deep: bool) -> list[Panel]:
             "Conventions", "Who speaks which convention, and whether its usage is understood.",
             SQL(read("conventions")),
             columns=(
-                Column(field="convention", title="Convention", width=110),
+                Column(field="convention", title="Convention", width=125),
                 Column(field="services", title="Services"),
                 Column(field="spans", title="Spans", unit=Unit.WHOLE, width=70),
                 Column(field="calls", title="Calls", unit=Unit.WHOLE, width=70),
