@@ -89,7 +89,7 @@ def _sums(*, deep: bool) -> list[Panel]:
         number(
             "Cost in the range", "US dollars in the chosen range.",
             *((SQL(read("cost_sum")),) if deep else (PromQL(increase(COST), instant=True),)),
-            unit=Unit.DOLLARS, decimals=2, graph=False, width=5,
+            unit=Unit.DOLLARS, decimals=2, graph=False, width=6,
         ),
         number(
             "Per hour", "US dollars per hour at the present rate.",
@@ -113,7 +113,7 @@ def _sums(*, deep: bool) -> list[Panel]:
                     PromQL(f"{increase(COST)} * {month} / $__range_s", "forecast", instant=True),
                 )
             ),
-            unit=Unit.DOLLARS, decimals=2, graph=False, text="value_and_name", width=9,
+            unit=Unit.DOLLARS, decimals=2, graph=False, text="value_and_name", width=8,
             time_from="" if deep else "now/M",
         ),
     ]  # fmt: skip

@@ -16,7 +16,7 @@ _HOUR_S = 3600
 # everything would be eight million samples.
 _KEPT_S = {
     "llm_observatory": 1.1 * _HOUR_S,
-    "llm_cost_usd_total": 30 * _HOUR_S,
+    "llm_cost_usd_total": 50 * _HOUR_S,
     "llm_tokens_total": 30 * _HOUR_S,
     "llm_requests_total": 30 * _HOUR_S,
     "llm_estimated_cost_usd_total": 30 * _HOUR_S,
