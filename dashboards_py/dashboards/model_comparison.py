@@ -103,7 +103,7 @@ def _table(*, deep: bool) -> Panel:
             title, "Exact figures from single calls. Click a model for its own pages.",
             SQL(read("models_compared")),
             columns=(
-                Column(field="model", title="Model", width=170, links=MODEL_TO_PAGES),
+                Column(field="model", title="Model", width=185, links=MODEL_TO_PAGES),
                 Column(field="provider", title="Provider", width=100),
                 Column(field="calls", title="Calls", unit=Unit.WHOLE),
                 Column(field="p50", title="p50", unit=Unit.NANOSECONDS, decimals=2),

@@ -150,7 +150,7 @@ def ranking(
             "maxVizHeight": 48,
             "minVizHeight": 16,
             "minVizWidth": 8,
-            "text": {"titleSize": 14, "valueSize": 18},
+            "text": {"titleSize": 12, "valueSize": 16},
             "valueMode": "text",
         },
     )
