@@ -64,7 +64,9 @@ def _find(*, deep: bool) -> list[Panel]:
                 Column(field="service", title="Service", width=150),
                 Column(field="name", title="Name"),
                 Column(field="state", title="State", words=_STATES, width=90),
-                Column(field="duration", title="Duration", unit=Unit.NANOSECONDS, decimals=2, width=100),
+                Column(
+                    field="duration", title="Duration", unit=Unit.NANOSECONDS, decimals=2, width=90,
+                ),
                 Column(field="spans", title="Spans", unit=Unit.WHOLE, width=70),
                 Column(field="calls", title="Calls", unit=Unit.WHOLE, width=70),
                 Column(field="errors", title="Errors", unit=Unit.WHOLE, steps=ANY_WARNS, width=70),
