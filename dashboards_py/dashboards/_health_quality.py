@@ -57,7 +57,7 @@ def quality(*, deep: bool) -> list[Panel]:
             "Series by metric", "Label sets of each metric: what it costs Prometheus.",
             *instant(f"topk(12, {total(select(own.SERIES), (own.METRIC,))} > 0)"),
             columns=(
-                Column(field=own.METRIC.name, title="Metric"),
+                Column(field=own.METRIC.name, title="Metric", width=300),
                 column_of("Series", unit=Unit.WHOLE, decimals=0, gauge=True),
             ),
             sort="Series", width=8,
