@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 BROWSER := tests/browser/node_modules
+OUT ?= build/alerts
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help run demo alerts-demo generate dashboards pictures test coverage lint format bench constraints clean
+.PHONY: help run demo alerts-demo generate rules dashboards pictures test coverage lint format bench constraints clean
 
 help:
 	@echo "make run      start the service with the embedded engine in ./data"
@@ -13,6 +14,7 @@ help:
 	@echo "make dashboards GRAFANA_URL=... GRAFANA_TOKEN=...   into your Grafana"
 	@echo "make alerts-demo   break it on purpose, and see which alerts arrive"
 	@echo "make generate dashboards, alert rules and routes, from dashboards_py/"
+	@echo "make rules RUNBOOK_BASE_URL=...   your own alert rules, into build/alerts"
 	@echo "make test     run every test"
 	@echo "make lint     formatter, linter, types, import rules"
 	@echo "make bench    one million spans through the whole path"
@@ -26,7 +28,11 @@ demo: $(VENV)/.demo
 # What is committed below dashboards_py/generated; a test compares it.
 generate: $(VENV)/.run
 	$(BIN)/python -m dashboards_py.generate
-	$(BIN)/python -m dashboards_py.generate_rules
+
+# Your own alert rules and routes: with CONFIG, a file of thresholds, and links to the runbooks
+# below RUNBOOK_BASE_URL, see docs/alerts.md.
+rules: $(VENV)/.run
+	$(BIN)/python -m dashboards_py.generate_rules --out $(OUT) $(if $(CONFIG),--config $(CONFIG))
 
 # Into the Grafana at GRAFANA_URL with GRAFANA_TOKEN; OPTIONS for more, see docs/push.md.
 dashboards: $(VENV)/.run

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboards_py import promql
-from dashboards_py.panels import SQL, Annotation, PromQL, Variable
+from dashboards_py.panels import SQL, Annotation, Column, PromQL, Unit, Variable
 from dashboards_py.panels.style import PROMETHEUS
 from dashboards_py.promql import RELEASE, VARIABLES
 from dashboards_py.sql import read
@@ -45,9 +45,18 @@ TRACE_FILTER = " && ".join(
 
 # Whatever convention a call came in: our Tempo API names what was found out about a span.
 CALLS = 'span.observatory.usage_role = "own"'
-SHOWN = ", ".join(
-    f"span.observatory.{name}" for name in ("model", "tokens.total", "cost_usd", "outcome")
-)
+_SHOWN = {
+    "model": Column(field="observatory.model", title="Model", width=130),
+    "tokens.total": Column(
+        field="observatory.tokens.total", title="Tokens", unit=Unit.COUNT, width=70
+    ),
+    "cost_usd": Column(
+        field="observatory.cost_usd", title="Cost", unit=Unit.DOLLARS, decimals=5, width=85
+    ),
+    "outcome": Column(field="observatory.outcome", title="Outcome", width=90),
+}
+SHOWN = ", ".join(f"span.observatory.{name}" for name in _SHOWN)
+SHOWN_COLUMNS = tuple(_SHOWN.values())
 
 
 def choices(*names: str) -> tuple[Variable, ...]:

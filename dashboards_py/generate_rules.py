@@ -1,12 +1,14 @@
 """Write the alert pack: rules, their tests, Alertmanager's and Grafana's configuration.
 
 `rules_files()` returns paths below dashboards_py/generated and their text; as a program it writes
-them: `python -m dashboards_py.generate_rules [--config FILE] [--out DIR]`.
+them: `python -m dashboards_py.generate_rules [--config FILE] [--out DIR]`, with links to the
+runbooks below RUNBOOK_BASE_URL.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -88,7 +90,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=GENERATED, help="directory to write to")
     options = parser.parse_args(arguments)
     try:
-        files = rules_files(load(options.config))
+        files = rules_files(load(options.config, os.environ))
     except (ThresholdError, ExpressionError) as error:
         sys.stderr.write(f"{error}\n")
         return 2

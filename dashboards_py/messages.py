@@ -88,8 +88,9 @@ def pagerduty(
         "client": "LLM Observatory",
         "client_url": texts["dashboard_url"],
         "links": [
-            {"href": texts["dashboard_url"], "text": "Dashboard"},
-            {"href": texts["runbook_url"], "text": "Runbook"},
+            {"href": texts[name], "text": word}
+            for name, word in (("dashboard_url", "Dashboard"), ("runbook_url", "Runbook"))
+            if name in texts
         ],
         "payload": {
             "summary": title(webhook(found, texts, "", ())),

@@ -37,10 +37,12 @@ TABLE = INSERT_DURATION.labels[0]
 
 # What Prometheus itself and client libraries provide.
 JOB, INSTANCE = _labels("job", "instance")
-ALERT_NAME, ALERT_STATE, PRIORITY = _labels("alertname", "alertstate", "priority")
+ALERT_NAME, ALERT_STATE, PRIORITY, SEVERITY = _labels(
+    "alertname", "alertstate", "priority", "severity"
+)
 UP = Metric(foreign.UP.name, MetricType.GAUGE, foreign.UP.meaning, (JOB, INSTANCE))
 ALERTS = Metric(
-    "ALERTS", MetricType.GAUGE, "1 for each alert.", (ALERT_NAME, ALERT_STATE, PRIORITY)
+    "ALERTS", MetricType.GAUGE, "1 for each alert.", (ALERT_NAME, ALERT_STATE, PRIORITY, SEVERITY)
 )
 MEMORY = Metric(
     "process_resident_memory_bytes", MetricType.GAUGE, "Memory in use.", (JOB, INSTANCE)

@@ -23,6 +23,8 @@ PICTURES = {
     "prompts": "pictures/prompts.png",
     "agents_and_tools": "pictures/agents.png",
 }
+# Of these, while traffic comes in: a replayed day says nothing true of lag, queues and memory.
+PICTURES_LIVE = {"exporter_health": "pictures/health.png"}
 _NAMES = {
     "prometheus": "Prometheus",
     "tempo": "traces",
@@ -50,7 +52,9 @@ def _section(name: str, board: Board, core: Board) -> str:
     others = [panel for panel in _panels(core) if panel["title"] not in titles]
     lines = [f"### {board.title}\n", f"{board.question} (`{board.uid}`)\n"]
     if name in PICTURES:
-        lines.append(f"![{board.title}, drawn from a day of the demo]({PICTURES[name]})\n")
+        lines.append(f"![{board.title}, drawn from two days of the demo]({PICTURES[name]})\n")
+    if name in PICTURES_LIVE:
+        lines.append(f"![{board.title}, drawn while the demo ran]({PICTURES_LIVE[name]})\n")
     lines += _table(panels)
     if others:
         lines += ["\nWithout ClickHouse, in place of what asks it:\n", *_table(others)]

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from dashboards_py.panels import Column, PromQL
+from dashboards_py.panels import Column, PromQL, value_map
+from dashboards_py.panels.style import BAD
 from exporter.metrics.catalog import Label
 
+# What went well needs no colour.
+STATUS_WORDS = value_map({"ok": ("ok", "text"), "error": ("error", BAD)})
 _REF_IDS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 

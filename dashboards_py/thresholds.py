@@ -6,6 +6,7 @@ Durations are seconds and shares are fractions of 1. A YAML file with the sectio
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import yaml
 Burn = tuple[int, int, float]
 """Short window, long window, how many times faster than allowed."""
 
+RUNBOOK_VARIABLE = "RUNBOOK_BASE_URL"
 _HOUR, _DAY, _WEEK = 3600, 86_400, 604_800
 
 
@@ -152,8 +154,9 @@ class Site:
 
     grafana_url: str = _because("http://localhost:3000", "Links to dashboards.")
     runbook_base_url: str = _because(
-        "https://github.com/llm-observatory/llm-observatory/blob/main/docs/runbooks",
-        "Links to runbooks: base, slash, the alert's name in lower case, `.md`.",
+        "",
+        "Where you keep docs/runbooks: base, slash, the alert's name in lower case, `.md`; empty: "
+        "alerts have no such link.",
     )
     job: str = _because("llm-observatory", "The scrape job of the service in Prometheus.")
     slack_channel: str = _because("#llm-alerts", "Where P0 to P2 are told.")
@@ -174,6 +177,10 @@ class Site:
     work_hours: str = _because("08:00-18:00", "When a P1 pages, Monday to Friday.")
     time_zone: str = _because("UTC", "The time zone of the work hours.")
 
+    def runbook(self, alert: str) -> str:
+        """Return the address of an alert's runbook, empty: it is not known."""
+        return self.runbook_base_url and f"{self.runbook_base_url}/{alert.lower()}.md"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Configuration:
@@ -183,10 +190,28 @@ class Configuration:
     site: Site = field(default_factory=Site)
 
 
-def load(path: Path | None) -> Configuration:
-    """Return the defaults with a file's changes; raise ThresholdError that names what is wrong."""
-    if path is None:
-        return Configuration()
+def load(path: Path | None, environ: Mapping[str, str] | None = None) -> Configuration:
+    """Return the defaults with a file's changes; raise ThresholdError that names what is wrong.
+
+    RUNBOOK_BASE_URL in the environment stands for the one of the file.
+    """
+    chosen = Configuration() if path is None else _read(path)
+    base = runbook_base(environ or {}) or chosen.site.runbook_base_url
+    return replace(chosen, site=replace(chosen.site, runbook_base_url=_address(base)))
+
+
+def runbook_base(environ: Mapping[str, str]) -> str:
+    """Return RUNBOOK_BASE_URL, empty: not set. Raise ThresholdError when it is no address."""
+    return _address(environ.get(RUNBOOK_VARIABLE, "").strip())
+
+
+def _address(base: str) -> str:
+    if base and not base.startswith(("http://", "https://")):
+        raise ThresholdError(f"runbook_base_url or {RUNBOOK_VARIABLE}: write http(s)://...")
+    return base.rstrip("/")
+
+
+def _read(path: Path) -> Configuration:
     try:
         raw: Any = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

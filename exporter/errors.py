@@ -11,6 +11,7 @@
     │   ├── OverloadedError     a queue is full
     │   ├── StoppingError       the service is shutting down
     │   ├── StoreUnavailableError   the store does not answer, or is busy
+    │   ├── UndeliveredError    whoever gets a message does not answer, or is busy
     │   └── CancelledError      whoever asked has gone
     └── ConfigurationError    a person has to change something before the start
 
@@ -80,6 +81,10 @@ class StoreUnavailableError(RetryableError):
     """The store does not answer, or says that it is busy."""
 
 
+class UndeliveredError(RetryableError):
+    """Whoever gets a message does not answer, or says that it is busy."""
+
+
 class CancelledError(RetryableError):
     """Whoever asked has gone, so the work was stopped."""
 
@@ -115,6 +120,7 @@ RESPONSES: dict[type[ObservatoryError], Response] = {
     OverloadedError: Response(GrpcCode.UNAVAILABLE, 429),
     StoppingError: Response(GrpcCode.UNAVAILABLE, 503),
     StoreUnavailableError: Response(GrpcCode.UNAVAILABLE, 503),
+    UndeliveredError: Response(GrpcCode.UNAVAILABLE, 503),
     CancelledError: Response(GrpcCode.UNAVAILABLE, 503),
 }
 

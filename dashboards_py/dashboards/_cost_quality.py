@@ -5,6 +5,7 @@ from __future__ import annotations
 from dashboards_py.links import (
     MODEL_POINT_TO_TRACES,
     MODEL_TO_PAGES,
+    dearest_columns,
     time_column,
     trace_column,
 )
@@ -81,10 +82,12 @@ def _savings(*, deep: bool) -> Panel:
             "them cost above it. Below zero the cache costs more than it saves.",
             SQL(read("cache_savings")),
             columns=(
-                Column(field="Model", links=MODEL_TO_PAGES),
+                Column(field="Model", title="Model", links=MODEL_TO_PAGES),
                 Column(field="read_tokens", title="Tokens from cache", unit=Unit.COUNT),
                 Column(field="hit_share", title="Share of input", unit=Unit.SHARE, decimals=1),
-                Column(field="price", title="Dollars per input token", decimals=9),
+                Column(
+                    field="price", title="Input price of 1M tokens", unit=Unit.DOLLARS, decimals=3,
+                ),
                 Column(field="saved", title="Saved", unit=Unit.DOLLARS, decimals=4),
                 Column(
                     field="write_surcharge", title="Paid for writing",
@@ -128,7 +131,7 @@ def trust(*, deep: bool) -> list[Panel]:
         ranking(
             "Why they have none", "Calls without a price in the range, by reason.",
             PromQL(f"{increase(UNPRICED, (REASON,))} > 0", legend(REASON), instant=True),
-            unit=Unit.COUNT, width=6, height=7, empty="None",
+            unit=Unit.WHOLE, width=6, height=7, empty="None",
         ),
         number(
             "Counted, and estimated", "The range's cost, and the cost of calls whose tokens were "
@@ -145,7 +148,7 @@ def _unpriced_models() -> Panel:
     return ranking(
         "Models without a price", "Calls without a price in the range, by model.",
         PromQL(f"{increase(UNPRICED, (MODEL,))} > 0", legend(MODEL), instant=True),
-        unit=Unit.COUNT, width=8, height=7, empty="None",
+        unit=Unit.WHOLE, width=8, height=7, empty="None",
     )  # fmt: skip
 
 
@@ -163,22 +166,22 @@ def _deep_trust() -> list[Panel]:
             "Models without a price", "Give them a price in the prices file, see docs/prices.md.",
             SQL(read("unpriced_models")),
             columns=(
-                Column(field="calls", title="Calls", unit=Unit.COUNT),
-                Column(field="tokens", title="Tokens", unit=Unit.COUNT),
+                Column(field="Provider", title="Provider", width=90),
+                Column(field="model", title="Model"),
+                Column(field="reason", title="Reason", width=140),
+                Column(field="calls", title="Calls", unit=Unit.WHOLE, width=70),
+                Column(field="tokens", title="Tokens", unit=Unit.COUNT, width=80),
                 time_column("first_seen", "First seen"),
-                trace_column("trace"),
+                trace_column("trace", width=110),
             ),
-            width=12, height=8,
+            width=24, height=7,
         ),
         table(
             "Dearest traces", "The traces that cost most in the range.",
             SQL(read("dearest_traces")),
             columns=(
-                trace_column(),
-                time_column("started", "Started"),
-                Column(field="tokens", title="Tokens", unit=Unit.COUNT),
-                Column(field="cost", title="Cost", unit=Unit.DOLLARS, decimals=4, gauge=True),
+                *dearest_columns(trace_column(width=110)),
             ),
-            width=12, height=8,
+            width=24, height=7,
         ),
     ]  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboards_py import own_metrics as own
-from dashboards_py.links import time_column, trace_column
+from dashboards_py.links import time_column, trace_columns
 from dashboards_py.panels import (
     SQL,
     Column,
@@ -13,7 +13,6 @@ from dashboards_py.panels import (
     Unit,
     chart,
     number,
-    ranking,
     table,
 )
 from dashboards_py.panels.style import (
@@ -30,6 +29,7 @@ from dashboards_py.promql import (
     total,
 )
 from dashboards_py.sql import read
+from dashboards_py.tables import column_of, instant, joined
 from exporter.metrics.catalog import (
     MISSING_USAGE,
     REQUESTS,
@@ -40,12 +40,12 @@ from exporter.metrics.catalog import (
 _AGE_STEPS: Steps = ((300, WARNING), (1800, BAD))
 
 
-def _price_list_age() -> Panel:
+def _price_list_age(width: int) -> Panel:
     return number(
         "Age of the prices", "Time since the newest dated price of the list came into force: "
         "an old list misses new models.",
         PromQL(f"time() - max({select(own.PRICE_LIST_NEWEST)})", instant=True),
-        unit=Unit.SECONDS, graph=False, width=6, height=7, decimals=0,
+        unit=Unit.SECONDS, graph=False, width=width, height=7, decimals=0,
     )  # fmt: skip
 
 
@@ -53,13 +53,15 @@ def quality(*, deep: bool) -> list[Panel]:
     """Series, missing usage and prices, freshness."""
     calls = rate(REQUESTS, (SERVICE,))
     panels = [
-        ranking(
+        table(
             "Series by metric", "Label sets of each metric: what it costs Prometheus.",
-            PromQL(
-                f"topk(12, {total(select(own.SERIES), (own.METRIC,))} > 0)", legend(own.METRIC),
-                instant=True,
+            *instant(f"topk(12, {total(select(own.SERIES), (own.METRIC,))} > 0)"),
+            columns=(
+                Column(field=own.METRIC.name, title="Metric", width=300),
+                column_of("Series", unit=Unit.WHOLE, decimals=0, gauge=True),
             ),
-            unit=Unit.COUNT, width=8, height=9,
+            sort="Series", width=8,
+            transformations=joined((own.METRIC,), ("Series",)),
         ),
         chart(
             "Calls without token counts", "Share of a service's calls that report no usage: fix "
@@ -79,9 +81,9 @@ def quality(*, deep: bool) -> list[Panel]:
             table(
                 "Newest traces", "What arrived last: how fresh the data is.",
                 TraceQL("{ }", limit=10),
-                columns=(trace_column("traceID"),), width=18, height=7,
+                columns=trace_columns(), width=18, height=7,
             ),
-            _price_list_age(),
+            _price_list_age(6),
         ]  # fmt: skip
     return [
         *panels,
@@ -91,27 +93,42 @@ def quality(*, deep: bool) -> list[Panel]:
             columns=(
                 Column(field="service", title="Service"),
                 time_column("newest", "Newest span"),
-                Column(field="age", title="Age", unit=Unit.SECONDS, steps=_AGE_STEPS),
-                Column(field="spans", title="Spans", unit=Unit.COUNT),
+                Column(field="age", title="Age", unit=Unit.SECONDS, steps=_AGE_STEPS, width=80),
+                Column(field="spans", title="Spans", unit=Unit.WHOLE, width=80),
             ),
             width=8,
         ),
         table(
             "Conventions", "Who speaks which convention, and whether its usage is understood.",
             SQL(read("conventions")),
-            columns=(Column(field="without_usage", title="Without usage", steps=ANY_WARNS),),
-            width=10,
+            columns=(
+                Column(field="convention", title="Convention", width=125),
+                Column(field="services", title="Services"),
+                Column(field="spans", title="Spans", unit=Unit.WHOLE, width=70),
+                Column(field="calls", title="Calls", unit=Unit.WHOLE, width=70),
+                Column(
+                    field="without_usage", title="Without usage", unit=Unit.WHOLE, steps=ANY_WARNS,
+                    width=118,
+                ),
+                Column(field="estimated", title="Estimated", unit=Unit.WHOLE, width=90),
+            ),
+            width=16,
         ),
         table(
             "Price lists", "The price lists that priced the range's calls.",
             SQL(read("price_versions")),
-            columns=(time_column("last_used", "Last used"),),
-            width=6,
+            columns=(
+                Column(field="version", title="Version"),
+                Column(field="calls", title="Calls", unit=Unit.WHOLE, width=80),
+                Column(field="models", title="Models", unit=Unit.WHOLE, width=80),
+                time_column("last_used", "Last used"),
+            ),
+            width=10, height=7,
         ),
         chart(
             "Stored", "Spans in ClickHouse by the time that they began.",
             SQL(read("row_counts"), "time_series"),
-            unit=Unit.COUNT, width=18, height=7,
+            unit=Unit.COUNT, width=10, height=7,
         ),
-        _price_list_age(),
+        _price_list_age(4),
     ]  # fmt: skip

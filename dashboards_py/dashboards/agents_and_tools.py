@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dashboards_py import uids
 from dashboards_py.filters import choices, releases
-from dashboards_py.links import POINT_TO_TRACES, time_column, trace_column
+from dashboards_py.links import POINT_TO_TRACES, time_column, trace_column, trace_columns
 from dashboards_py.panels import (
     SQL,
     Board,
@@ -24,8 +24,9 @@ from dashboards_py.panels import (
     table,
 )
 from dashboards_py.panels.style import ANY_WARNS, BAD, BLUE, ERROR_STEPS, GOOD
-from dashboards_py.promql import increase, legend, over, quantile, rate, share
+from dashboards_py.promql import increase, legend, names, over, quantile, rate, share, total
 from dashboards_py.sql import read
+from dashboards_py.tables import STATUS_WORDS
 from exporter.metrics.catalog import (
     AGENT,
     AGENT_DURATION,
@@ -34,10 +35,12 @@ from exporter.metrics.catalog import (
     OPERATION,
     OPERATIONS,
     REQUESTS,
+    SERVICE,
     STATUS,
     TOOL,
     TOOL_CALLS,
     TOOL_DURATION,
+    Metric,
 )
 
 _FAILED = {STATUS: "error"}
@@ -66,7 +69,7 @@ def _now() -> list[Panel]:
     return [
         number(
             "Agent runs", "Runs of agents per second.",
-            PromQL(rate(AGENT_RUNS)), unit=Unit.COUNT, decimals=2, width=6,
+            PromQL(rate(AGENT_RUNS)), unit=Unit.RUNS_PER_SECOND, width=6,
         ),
         number(
             "Failed runs", "Share of runs that failed.",
@@ -79,12 +82,18 @@ def _now() -> list[Panel]:
             unit=Unit.SHARE, thresholds=ERROR_STEPS, decimals=1, width=6,
         ),
         number(
-            "Model calls per run", "Calls to models for each run of an agent: rising means that "
-            "agents go round in circles.",
-            PromQL(over(rate(REQUESTS), rate(AGENT_RUNS))),
+            "Model calls per run", "Calls to models for each run of an agent, of the services that "
+            "run agents: rising means that agents go round in circles.",
+            PromQL(over(_of_agents(REQUESTS), rate(AGENT_RUNS))),
             unit=Unit.COUNT, decimals=1, width=6,
         ),
     ]  # fmt: skip
+
+
+def _of_agents(metric: Metric) -> str:
+    """Return a metric's rate in the services that run agents: the others' calls are of no run."""
+    runs = rate(AGENT_RUNS, (SERVICE,))
+    return total(f"{rate(metric, (SERVICE,))} and on ({names((SERVICE,))}) ({runs} > 0)")
 
 
 def _agents(*, deep: bool) -> list[Panel]:
@@ -92,7 +101,7 @@ def _agents(*, deep: bool) -> list[Panel]:
         chart(
             "Runs by agent", "Runs per second.",
             PromQL(rate(AGENT_RUNS, (AGENT,)), legend(AGENT)),
-            unit=Unit.COUNT, width=8, stacked=True, links=(POINT_TO_TRACES,),
+            unit=Unit.RUNS_PER_SECOND, width=8, stacked=True, links=(POINT_TO_TRACES,),
         ),
         chart(
             "p95 of a run", "95th percentile of the duration by agent.",
@@ -112,8 +121,9 @@ def _agents(*, deep: bool) -> list[Panel]:
         return [
             *panels,
             number(
-                "Cost per run", "US dollars of model calls for each run of an agent.",
-                PromQL(over(rate(COST), rate(AGENT_RUNS))), unit=Unit.DOLLARS, decimals=4,
+                "Cost per run", "US dollars of model calls for each run of an agent, of the "
+                "services that run agents.",
+                PromQL(over(_of_agents(COST), rate(AGENT_RUNS))), unit=Unit.DOLLARS, decimals=4,
                 width=24,
             ),
         ]  # fmt: skip
@@ -139,7 +149,7 @@ def _tools() -> list[Panel]:
         chart(
             "Executions by tool", "Executions per second.",
             PromQL(rate(TOOL_CALLS, (TOOL,)), legend(TOOL)),
-            unit=Unit.COUNT, width=8, stacked=True, links=(POINT_TO_TRACES,),
+            unit=Unit.RUNS_PER_SECOND, width=8, stacked=True, links=(POINT_TO_TRACES,),
         ),
         chart(
             "p95 by tool", "95th percentile of the duration.",
@@ -160,14 +170,14 @@ def _runs(*, deep: bool) -> list[Panel]:
     steps = ranking(
         "Other steps", "Retrievals, chains and workflows in the range.",
         PromQL(f"{increase(OPERATIONS, (OPERATION,))} > 0", legend(OPERATION), instant=True),
-        unit=Unit.COUNT, width=24, height=4, empty="None",
+        unit=Unit.WHOLE, width=24, height=4, empty="None",
     )  # fmt: skip
     if not deep:
         return [
             table(
                 "Runs", "The newest traces with an agent. Click an id to open it.",
                 TraceQL('{ span.observatory.class = "agent" }', limit=50),
-                columns=(trace_column("traceID"),), width=24, height=9,
+                columns=trace_columns(), width=24, height=9,
             ),
             steps,
         ]  # fmt: skip
@@ -182,6 +192,7 @@ def _runs(*, deep: bool) -> list[Panel]:
                 override("mainstat", displayName="Times", unit=Unit.COUNT.value),
                 override("secondarystat", displayName="Mean", unit=Unit.MILLISECONDS.value),
             ),
+            width=24,
         ),
         table(
             "Dearest runs", "Runs of agents that cost most in the range.",
@@ -189,11 +200,20 @@ def _runs(*, deep: bool) -> list[Panel]:
             columns=(
                 trace_column(),
                 time_column("started", "Started"),
-                Column(field="duration", title="Duration", unit=Unit.NANOSECONDS, decimals=2),
-                Column(field="failed_tools", title="Failed tools", steps=ANY_WARNS),
+                Column(field="agent", title="Agent"),
+                Column(
+                    field="duration", title="Duration", unit=Unit.NANOSECONDS, decimals=2, width=85,
+                ),
+                Column(field="model_calls", title="Model calls", unit=Unit.WHOLE, width=104),
+                Column(field="tool_calls", title="Tool calls", unit=Unit.WHOLE, width=97),
+                Column(
+                    field="failed_tools", title="Failed tools", unit=Unit.WHOLE, steps=ANY_WARNS,
+                    width=111,
+                ),
                 Column(field="cost", title="Cost", unit=Unit.DOLLARS, decimals=4, gauge=True),
+                Column(field="status", title="Status", words=STATUS_WORDS, width=70),
             ),
-            width=12, height=12,
+            width=24, height=10,
         ),
         steps,
     ]  # fmt: skip

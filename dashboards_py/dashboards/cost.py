@@ -89,7 +89,7 @@ def _sums(*, deep: bool) -> list[Panel]:
         number(
             "Cost in the range", "US dollars in the chosen range.",
             *((SQL(read("cost_sum")),) if deep else (PromQL(increase(COST), instant=True),)),
-            unit=Unit.DOLLARS, decimals=2, graph=False, width=5,
+            unit=Unit.DOLLARS, decimals=2, graph=False, width=6,
         ),
         number(
             "Per hour", "US dollars per hour at the present rate.",
@@ -113,7 +113,7 @@ def _sums(*, deep: bool) -> list[Panel]:
                     PromQL(f"{increase(COST)} * {month} / $__range_s", "forecast", instant=True),
                 )
             ),
-            unit=Unit.DOLLARS, decimals=2, graph=False, text="value_and_name", width=9,
+            unit=Unit.DOLLARS, decimals=2, graph=False, text="value_and_name", width=8,
             time_from="" if deep else "now/M",
         ),
     ]  # fmt: skip
@@ -171,11 +171,11 @@ def _ranked(*, deep: bool) -> list[Panel]:
             SQL(read("cost_by_user")),
             columns=(
                 Column(field="user", title="User"),
-                Column(field="cost", title="Cost", unit=Unit.DOLLARS, decimals=4),
-                Column(field="calls", title="Calls", unit=Unit.COUNT),
-                Column(field="tokens", title="Tokens", unit=Unit.COUNT),
-                Column(field="sessions", title="Sessions", unit=Unit.COUNT),
-                trace_column("dearest_trace"),
+                Column(field="cost", title="Cost", unit=Unit.DOLLARS, decimals=3, width=70),
+                Column(field="calls", title="Calls", unit=Unit.WHOLE, width=62),
+                Column(field="tokens", title="Tokens", unit=Unit.COUNT, width=75),
+                Column(field="sessions", title="Sessions", unit=Unit.WHOLE, width=83),
+                trace_column("dearest_trace", width=100),
             ),
             width=8, height=8,
         ),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dashboards_py import uids
-from dashboards_py.filters import SHOWN, TRACE_FILTER, choices, releases
+from dashboards_py.filters import SHOWN, SHOWN_COLUMNS, TRACE_FILTER, choices, releases
 from dashboards_py.links import (
     MODEL_POINT_TO_TRACES,
+    MODEL_TO_PAGES,
     POINT_TO_TRACES,
-    span_column,
+    span_columns,
     time_column,
     trace_column,
 )
@@ -110,7 +111,7 @@ def _now() -> list[Panel]:
         number(
             "Failed in the range", "Calls that failed.",
             PromQL(increase(REQUESTS, (), _FAILED), instant=True),
-            unit=Unit.COUNT, thresholds=ANY_WARNS, graph=False, decimals=0, width=6,
+            unit=Unit.WHOLE, thresholds=ANY_WARNS, graph=False, decimals=0, width=6,
         ),
     ]  # fmt: skip
 
@@ -147,7 +148,7 @@ def _kinds() -> list[Panel]:
                 f"topk(10, {increase(REQUESTS, (ERROR_TYPE,), _FAILED)} > 0)", legend(ERROR_TYPE),
                 instant=True,
             ),
-            unit=Unit.COUNT, empty="None",
+            unit=Unit.WHOLE, empty="None",
         ),
     ]  # fmt: skip
 
@@ -167,7 +168,13 @@ def _limits(*, deep: bool) -> list[Panel]:
             table(
                 "Remaining quota", "Calls whose answers say what is left of a limit.",
                 TraceQL(f"{{ {header} != nil }} | select({header})", table="spans"),
-                columns=(span_column(),), width=8, height=8,
+                columns=span_columns(
+                    Column(field="http.response.header.x-ratelimit-remaining-requests",
+                           title="Requests left", unit=Unit.WHOLE, width=118),
+                    # The panel is narrow.
+                    *(Column(field=f, hidden=True) for f in ("traceService", "name", "duration")),
+                ),
+                width=8, height=8,
             ),
             chart(
                 "Calls that clients try again", "Failures per second of the kinds that a client "
@@ -183,6 +190,7 @@ def _limits(*, deep: bool) -> list[Panel]:
             "a limit, where instrumentations record the headers of answers.",
             SQL(read("remaining_quota"), "time_series"),
             unit=Unit.COUNT, width=8, display_name="${__field.labels.Model} ${__field.name}",
+            empty="No answer said what is left of a limit",
             overrides=(
                 override_pattern(
                     ".* tokens", custom__axisPlacement="right",
@@ -195,10 +203,15 @@ def _limits(*, deep: bool) -> list[Panel]:
             "how many helped, and what they cost.",
             SQL(read("retries")),
             columns=(
-                Column(field="share", title="Share of calls", unit=Unit.SHARE, decimals=1),
-                Column(field="cost", title="Cost", unit=Unit.DOLLARS, decimals=4),
+                Column(field="model", title="Model", links=MODEL_TO_PAGES),
+                Column(field="retries", title="Retries", unit=Unit.WHOLE, width=76),
+                Column(field="helped", title="Helped", unit=Unit.WHOLE, width=70),
+                Column(
+                    field="share", title="Share of calls", unit=Unit.SHARE, decimals=1, width=125,
+                ),
+                Column(field="cost", title="Cost", unit=Unit.DOLLARS, decimals=4, width=85),
             ),
-            width=8, height=8,
+            width=8, height=8, empty="No call was tried again",
         ),
     ]  # fmt: skip
 
@@ -209,7 +222,7 @@ def _messages(*, deep: bool) -> list[Panel]:
         PromQL(
             f"topk(10, {increase(TOOL_CALLS, (TOOL,), _FAILED)} > 0)", legend(TOOL), instant=True
         ),
-        unit=Unit.COUNT, width=6, height=10, empty="None",
+        unit=Unit.WHOLE, width=6, height=10, empty="None",
     )  # fmt: skip
     if not deep:
         return [
@@ -220,7 +233,12 @@ def _messages(*, deep: bool) -> list[Panel]:
                     f"{{ {TRACE_FILTER} && status = error }} | select(statusMessage, {SHOWN})",
                     table="spans", limit=50,
                 ),
-                columns=(span_column(),), width=18, height=10,
+                columns=span_columns(
+                    Column(field="statusMessage", title="Message"),
+                    Column(field="status", title="Status", width=70),
+                    *SHOWN_COLUMNS,
+                ),
+                width=18, height=10,
             ),
             failing_tools,
         ]  # fmt: skip
@@ -229,10 +247,15 @@ def _messages(*, deep: bool) -> list[Panel]:
             "Top messages", "What providers said, most frequent first, with the newest trace.",
             SQL(read("error_messages")),
             columns=(
+                # What stands beside the message leaves it the most of the width.
+                Column(field="outcome", title="Outcome", width=100),
+                Column(field="type", title="Type", width=160),
                 Column(field="message", title="Message", wrap=True),
-                Column(field="calls", title="Calls", unit=Unit.COUNT),
+                Column(field="calls", title="Calls", unit=Unit.WHOLE, width=62),
+                Column(field="services", title="Services", unit=Unit.WHOLE, width=83),
+                Column(field="models", title="Models", width=130),
                 time_column("last_seen", "Last seen"),
-                trace_column("trace"),
+                trace_column("trace", width=110),
             ),
             width=18, height=10,
         ),

@@ -81,7 +81,7 @@ def _state() -> list[Panel]:
         ),
         number(
             "Spans", "Spans accepted per second.", PromQL(rate(own.SPANS, (), accepted)),
-            unit=Unit.COUNT, decimals=1,
+            unit=Unit.SPANS_PER_SECOND, decimals=1,
         ),
         number(
             "Lag", "99 % of spans are counted this soon after their end.",
@@ -92,18 +92,18 @@ def _state() -> list[Panel]:
             "Spans lost",
             "Spans in the range that were rejected or dropped. The chart below says why.",
             PromQL(f"{increase(own.SPANS, (), refused)} or vector(0)", instant=True),
-            unit=Unit.COUNT, thresholds=ANY_WARNS, graph=False, decimals=0,
+            unit=Unit.WHOLE, thresholds=ANY_WARNS, graph=False, decimals=0,
         ),
         number(
             "Rows lost", "Rows in the range that ClickHouse refused, or that were given up.",
             PromQL(f"{increase(own.ROWS, (), {OUTCOME: ('!=', 'ok')})} or vector(0)", instant=True),
-            unit=Unit.COUNT, thresholds=ANY_WARNS, graph=False, decimals=0, width=3,
+            unit=Unit.WHOLE, thresholds=ANY_WARNS, graph=False, decimals=0, width=3,
         ),
         number(
-            "Values beyond their limits",
+            "Beyond limits",
             "Label values and series in the range that were counted as __overflow__.",
             PromQL(increase(own.OVERFLOW), instant=True),
-            unit=Unit.COUNT, thresholds=ANY_WARNS, graph=False, decimals=0, width=3,
+            unit=Unit.WHOLE, thresholds=ANY_WARNS, graph=False, decimals=0, width=3,
         ),
     ]  # fmt: skip
 
@@ -117,8 +117,9 @@ def _receiving() -> list[Panel]:
         ),
         chart(
             "Spans", "Spans per second by outcome and reason.",
-            PromQL(rate(own.SPANS, (OUTCOME, REASON)), legend(OUTCOME, REASON)),
-            unit=Unit.COUNT, width=6, stacked=True,
+            # Only what was refused has a reason.
+            PromQL(rate(own.SPANS, (OUTCOME, REASON)), f"{legend(OUTCOME)} {legend(REASON)}"),
+            unit=Unit.SPANS_PER_SECOND, width=6, stacked=True,
         ),
         chart(
             "Bytes", "Bytes per second after decompression, by transport.",
@@ -177,7 +178,7 @@ def _writing() -> list[Panel]:
         chart(
             "Rows written", "Rows per second by table and outcome.",
             PromQL(rate(own.ROWS, (own.TABLE, OUTCOME)), legend(own.TABLE, OUTCOME)),
-            unit=Unit.COUNT, width=8,
+            unit=Unit.ROWS_PER_SECOND, width=8,
         ),
         chart(
             "Time of a processing step", "95th percentile by stage.",

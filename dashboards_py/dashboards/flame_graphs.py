@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dashboards_py import uids
 from dashboards_py.filters import CALLS, PROFILE_SELECTOR, choices, releases
-from dashboards_py.links import TRACE_FLAMES, time_column
+from dashboards_py.links import TRACE_FLAMES, dearest_columns, time_column, trace_columns
 from dashboards_py.panels import (
     SQL,
     Board,
@@ -71,16 +71,16 @@ def _all() -> list[Panel]:
         flame_graph(
             "Cost", "US dollars, by the path through the application: agents, tools, model calls. "
             "The wider, the dearer.",
-            Profile(COST_PROFILE, selector), unit=Unit.NANO_DOLLARS, height=14,
+            Profile(COST_PROFILE, selector), unit=Unit.NANO_DOLLARS, height=11,
         ),
         flame_graph(
             "Tokens", "Tokens of all kinds by the same paths.",
-            Profile(TOKENS_PROFILE, selector), unit=Unit.TOKENS, width=12, height=12,
+            Profile(TOKENS_PROFILE, selector), unit=Unit.TOKENS, width=12, height=10,
         ),
         flame_graph(
             "Time that people waited", "Elapsed time: where parts ran at once they share it, so "
             "that widths add up to the wait.",
-            Profile(WAITED_PROFILE, selector), unit=Unit.NANOSECONDS, width=12, height=12,
+            Profile(WAITED_PROFILE, selector), unit=Unit.NANOSECONDS, width=12, height=10,
         ),
         flame_graph(
             "Errors", "Failed spans by path.", Profile(ERRORS_PROFILE, selector),
@@ -99,11 +99,11 @@ def _one(*, deep: bool) -> list[Panel]:
     return [
         flame_graph(
             "Cost of the trace", "Of the trace whose id is chosen above.",
-            Profile(COST_PROFILE, selector), unit=Unit.NANO_DOLLARS, width=12, height=10,
+            Profile(COST_PROFILE, selector), unit=Unit.NANO_DOLLARS, width=12, height=9,
         ),
         flame_graph(
             "Time of the trace", "Summed work: parts that ran at once are side by side.",
-            Profile(WORKED_PROFILE, selector), unit=Unit.NANOSECONDS, width=12, height=10,
+            Profile(WORKED_PROFILE, selector), unit=Unit.NANOSECONDS, width=12, height=9,
         ),
         _drill(deep=deep),
     ]  # fmt: skip
@@ -116,16 +116,15 @@ def _drill(*, deep: bool) -> Panel:
             title, "The dearest traces of the range. Click an id to see its flame graphs.",
             SQL(read("dearest_traces")),
             columns=(
-                Column(field="TraceId", title="Trace", links=_DRILL, width=160),
-                time_column("started", "Started"),
-                Column(field="tokens", title="Tokens", unit=Unit.COUNT),
-                Column(field="cost", title="Cost", unit=Unit.DOLLARS, decimals=4, gauge=True),
+                *dearest_columns(
+                    Column(field="TraceId", title="Trace", links=_DRILL, width=160)
+                ),
             ),
         )  # fmt: skip
     return table(
         title, "Recent traces with model calls. Click an id to see its flame graphs.",
         TraceQL(f"{{ {CALLS} }}", limit=50),
-        columns=(Column(field="traceID", title="Trace", links=_DRILL, width=160),),
+        columns=trace_columns(Column(field="traceID", title="Trace", links=_DRILL, width=160)),
     )  # fmt: skip
 
 
@@ -142,11 +141,11 @@ def _releases(*, deep: bool) -> list[Panel]:
         ),
         flame_graph(
             "Before", "Cost by path of the release in `Release before`.",
-            of_release(_BEFORE), unit=Unit.NANO_DOLLARS, width=12, height=12,
+            of_release(_BEFORE), unit=Unit.NANO_DOLLARS, width=12, height=10,
         ),
         flame_graph(
             "After", "Cost by path of the release in `Release after`.",
-            of_release(_AFTER), unit=Unit.NANO_DOLLARS, width=12, height=12,
+            of_release(_AFTER), unit=Unit.NANO_DOLLARS, width=12, height=10,
         ),
         _release_costs(deep=deep),
     ]  # fmt: skip
@@ -165,10 +164,13 @@ def _release_costs(*, deep: bool) -> Panel:
         title, "Each service's releases in the range: what a call costs, uses and takes.",
         SQL(read("release_costs")),
         columns=(
+            Column(field="service", title="Service"),
+            Column(field="release", title="Release"),
             time_column("first_seen", "First seen"),
+            Column(field="calls", title="Calls", unit=Unit.WHOLE),
             Column(field="cost_per_call", title="Cost per call", unit=Unit.DOLLARS, decimals=5),
-            Column(field="tokens_per_call", title="Tokens per call", unit=Unit.COUNT),
-            Column(field="p95", unit=Unit.NANOSECONDS, decimals=2),
+            Column(field="tokens_per_call", title="Tokens per call", unit=Unit.WHOLE, decimals=0),
+            Column(field="p95", title="p95", unit=Unit.NANOSECONDS, decimals=2),
             Column(field="errors", title="Errors", unit=Unit.SHARE, decimals=1, steps=ERROR_STEPS),
         ),
     )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dashboards_py import uids
 from dashboards_py.filters import (
     SHOWN,
+    SHOWN_COLUMNS,
     STATUS_CHOICE,
     STATUS_CHOSEN,
     TRACE_FILTER,
@@ -15,7 +16,7 @@ from dashboards_py.links import (
     MODEL_POINT_TO_TRACES,
     MODEL_TO_PAGES,
     POINT_TO_TRACES,
-    span_column,
+    span_columns,
     time_column,
     trace_column,
 )
@@ -53,6 +54,7 @@ from dashboards_py.promql import (
     within,
 )
 from dashboards_py.sql import read
+from dashboards_py.tables import STATUS_WORDS
 from exporter.metrics.catalog import (
     MODEL,
     OPERATION,
@@ -203,8 +205,8 @@ def _parts(*, deep: bool) -> Panel:
             title,
             "Mean time to the first token, and from there to the end, of streamed calls.",
             SQL(read("prefill_and_decode")),
-            unit=Unit.NANOSECONDS, category="Model", stacked=True, horizontal=True, width=8,
-            height=12, colours=colours,
+            unit=Unit.NANOSECONDS, category="Model", stacked=True, horizontal=True, width=24,
+            height=7, colours=colours,
         )  # fmt: skip
     first = mean(TIME_TO_FIRST_TOKEN, (), window=RANGE)
     whole = mean(REQUEST_DURATION, (), window=RANGE)
@@ -213,7 +215,7 @@ def _parts(*, deep: bool) -> Panel:
         "Mean time to the first token of streamed calls, and the mean duration of all calls.",
         PromQL(first, "prefill", instant=True),
         PromQL(whole, "whole call", instant=True),
-        unit=Unit.SECONDS, width=8, height=12,
+        unit=Unit.SECONDS, width=24, height=5,
     )  # fmt: skip
 
 
@@ -224,22 +226,28 @@ def _slowest(*, deep: bool) -> Panel:
             title,
             "Calls that took longer than a second. Click an id to open the trace.",
             TraceQL(f"{{ {TRACE_FILTER} && duration > 1s }} | select({SHOWN})", table="spans"),
-            columns=(span_column(),),
-            sort="Duration", width=16, height=12,
+            columns=span_columns(*SHOWN_COLUMNS),
+            sort="Duration", width=24, height=10,
         )  # fmt: skip
     return table(
         title,
         "The slowest calls of the range. Click an id to open the trace.",
         SQL(read("slowest_calls")),
         columns=(
-            trace_column(),
             time_column("Timestamp", "Started"),
-            Column(field="Model", links=MODEL_TO_PAGES),
-            Column(field="Duration", unit=Unit.NANOSECONDS, decimals=2, gauge=True),
-            Column(field="TimeToFirstToken", title="First token", unit=Unit.NANOSECONDS),
-            Column(field="TimePerOutputToken", title="Per token", unit=Unit.NANOSECONDS),
-            Column(field="output_tokens", title="Output tokens", unit=Unit.COUNT),
-            Column(field="CostUsd", title="Cost", unit=Unit.DOLLARS, decimals=4),
+            trace_column(width=110),
+            Column(field="ServiceName", title="Service", width=120),
+            Column(field="Model", title="Model", width=130, links=MODEL_TO_PAGES),
+            Column(field="Operation", title="Operation", width=90),
+            Column(field="Status", title="Status", words=STATUS_WORDS, width=69),
+            Column(field="Duration", title="Duration", unit=Unit.NANOSECONDS, decimals=2,
+                   gauge=True),
+            Column(field="TimeToFirstToken", title="First token", unit=Unit.NANOSECONDS,
+                   decimals=2, width=104),
+            Column(field="TimePerOutputToken", title="Per token", unit=Unit.NANOSECONDS,
+                   decimals=1, width=90),
+            Column(field="output_tokens", title="Output tokens", unit=Unit.COUNT, width=118),
+            Column(field="CostUsd", title="Cost", unit=Unit.DOLLARS, decimals=4, width=80),
         ),
-        width=16, height=12,
+        width=24, height=10,
     )  # fmt: skip

@@ -65,6 +65,9 @@ _FIGURES: tuple[tuple[str, str, Unit, str], ...] = (
 )  # fmt: skip
 
 
+_DECIMALS = {Unit.DOLLARS: 3, Unit.SECONDS: 2, Unit.SHARE: 1}
+
+
 def board(*, deep: bool) -> Board:
     """Side by side, then over time."""
     return Board(
@@ -100,24 +103,33 @@ def _table(*, deep: bool) -> Panel:
             title, "Exact figures from single calls. Click a model for its own pages.",
             SQL(read("models_compared")),
             columns=(
-                Column(field="model", title="Model", links=MODEL_TO_PAGES),
-                Column(field="calls", title="Calls", unit=Unit.COUNT),
-                Column(field="p50", unit=Unit.NANOSECONDS, decimals=2),
-                Column(field="p95", unit=Unit.NANOSECONDS, decimals=2),
+                Column(field="model", title="Model", width=185, links=MODEL_TO_PAGES),
+                Column(field="provider", title="Provider", width=100),
+                Column(field="calls", title="Calls", unit=Unit.WHOLE),
+                Column(field="p50", title="p50", unit=Unit.NANOSECONDS, decimals=2),
+                Column(field="p95", title="p95", unit=Unit.NANOSECONDS, decimals=2),
                 Column(
                     field="ttft_p95", title="First token p95", unit=Unit.NANOSECONDS, decimals=2,
+                    width=132,
                 ),
                 Column(
                     field="errors", title="Errors", unit=Unit.SHARE, decimals=1, steps=ERROR_STEPS,
                 ),
-                Column(field="tokens_per_call", title="Tokens per call", decimals=0),
-                Column(field="output_per_call", title="Output per call", decimals=0),
                 Column(
-                    field="cost_per_1k_calls", title="Cost of 1000", unit=Unit.DOLLARS, decimals=3,
+                    field="tokens_per_call", title="Tokens per call", unit=Unit.WHOLE, decimals=0,
+                    width=132,
+                ),
+                Column(
+                    field="output_per_call", title="Output per call", unit=Unit.WHOLE, decimals=0,
+                    width=132,
+                ),
+                Column(
+                    field="cost_per_1k_calls", title="Cost of 1000 calls",
+                    unit=Unit.DOLLARS, decimals=3, width=153,
                 ),
                 Column(
                     field="cost_per_1m_tokens", title="Cost of 1M tokens",
-                    unit=Unit.DOLLARS, decimals=3,
+                    unit=Unit.DOLLARS, decimals=3, width=146,
                 ),
                 Column(field="cost", title="Cost", unit=Unit.DOLLARS, decimals=4, gauge=True),
             ),
@@ -128,9 +140,12 @@ def _table(*, deep: bool) -> Panel:
         title, "The figures above in one table. Click a model for its own pages.",
         *instant(_CALLS, *(figure[3] for figure in _FIGURES)),
         columns=(
-            Column(field=MODEL.name, title="Model", links=MODEL_TO_PAGES),
-            column_of("Calls", unit=Unit.COUNT, decimals=0),
-            *(column_of(name, unit=unit, decimals=3) for name, _, unit, _ in _FIGURES),
+            Column(field=MODEL.name, title="Model", width=170, links=MODEL_TO_PAGES),
+            column_of("Calls", unit=Unit.WHOLE, decimals=0),
+            *(
+                column_of(name, unit=unit, decimals=_DECIMALS.get(unit, 0))
+                for name, _, unit, _ in _FIGURES
+            ),
         ),
         sort="Calls", height=8,
         transformations=joined(_BY, titles),

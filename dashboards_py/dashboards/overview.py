@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from dashboards_py import uids
+from dashboards_py.dashboards._now import FAILED, NOW, alerts, firing, state
 from dashboards_py.dashboards._usual import usual_or_not
 from dashboards_py.filters import choices, releases
 from dashboards_py.links import MODEL_POINT, MODEL_TO_PAGES, POINT_TO_TRACES
 from dashboards_py.own_metrics import (
     ALERT_NAME,
-    ALERT_STATE,
-    ALERTS,
-    JOB,
     PRIORITY,
-    SERVICE_JOB,
-    UP,
 )
 from dashboards_py.panels import (
     SQL,
@@ -28,19 +24,12 @@ from dashboards_py.panels import (
     go_to,
     number,
     table,
-    value_map,
 )
 from dashboards_py.panels.style import (
-    ANY_IS_BAD,
-    BAD,
     ERROR_STEPS,
-    GOOD,
-    GREY,
     LATENCY_STEPS,
-    NEUTRAL,
     PERCENTILE_COLOURS,
     TOKEN_COLOURS,
-    WARNING,
 )
 from dashboards_py.promql import (
     RANGE,
@@ -50,7 +39,6 @@ from dashboards_py.promql import (
     names,
     quantile,
     rate,
-    select,
     share,
 )
 from dashboards_py.sql import read
@@ -61,26 +49,12 @@ from exporter.metrics.catalog import (
     PROVIDER,
     REQUEST_DURATION,
     REQUESTS,
-    STATUS,
     TIME_TO_FIRST_TOKEN,
     TOKEN_TYPE,
     TOKENS,
 )
 
-_FAILED = {STATUS: "error"}
 _HOUR_S = 3600
-# Of State and the numbers that explain it: within a minute one failed call would be a failing shop.
-_NOW = "5m"
-_ALERTS = select(ALERTS, {ALERT_STATE: "firing", PRIORITY: ("=~", "P[0-3]")})
-_STATES = value_map(
-    {
-        "0": ("Healthy", GOOD),
-        "1": ("Degraded", WARNING),
-        "2": ("Failing", BAD),
-        "3": ("No traffic", GREY),
-        "4": ("Not measured", BAD),
-    }
-)
 
 
 def board(*, deep: bool) -> Board:
@@ -105,23 +79,8 @@ def board(*, deep: bool) -> Board:
 def _state(*, deep: bool) -> list[Panel]:
     per_hour = f"{_HOUR_S} * {rate(COST)}"
     return [
-        number(
-            "State",
-            "One answer for the last five minutes. Failing: more than 10 % of calls fail. "
-            "Degraded: more than 1 % fail, or the 95th percentile is above 2 s. Not "
-            "measured: the service cannot be scraped.",
-            PromQL(_state_expression(), instant=True),
-            unit=Unit.NONE, words=_STATES, filled=True, graph=False,
-            width=3, height=5, base=NEUTRAL,
-            links=(Link("What fails", go_to(uids.ERRORS_AND_LIMITS)),),
-        ),
-        number(
-            "Alerts",
-            "Alerts of priority P0 to P3 that fire now.",
-            PromQL(f"count({_ALERTS}) or vector(0)", instant=True),
-            unit=Unit.NONE, thresholds=ANY_IS_BAD, graph=False, width=2, height=5,
-            links=(Link("Alert rules", "/alerting/list?search=state:firing"),),
-        ),
+        state(),
+        alerts(),
         number(
             "Requests", "Calls to model providers per second.",
             PromQL(rate(REQUESTS)), unit=Unit.REQUESTS_PER_SECOND, width=3, height=5, graph=False,
@@ -131,15 +90,15 @@ def _state(*, deep: bool) -> list[Panel]:
             "Errors",
             "Share of the calls of the last five minutes that failed. From 1 % on degraded, from "
             "10 % on failing.",
-            PromQL(share(rate(REQUESTS, (), _FAILED, window=_NOW), rate(REQUESTS, window=_NOW))),
-            unit=Unit.SHARE, thresholds=ERROR_STEPS, decimals=1, width=3, height=5,
+            PromQL(share(rate(REQUESTS, (), FAILED, window=NOW), rate(REQUESTS, window=NOW))),
+            unit=Unit.SHARE, thresholds=ERROR_STEPS, decimals=1, width=2, height=5,
             graph=False,
             links=(Link("What fails", go_to(uids.ERRORS_AND_LIMITS)),),
         ),
         number(
             "Latency",
             "Half, 95 % and 99 % of the calls of the last five minutes were faster than this.",
-            *(PromQL(quantile(q, REQUEST_DURATION, window=_NOW), name)
+            *(PromQL(quantile(q, REQUEST_DURATION, window=NOW), name)
               for q, name in ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))),
             unit=Unit.SECONDS, thresholds=LATENCY_STEPS, width=5, height=5, text="value_and_name",
             graph=False, decimals=2,
@@ -147,7 +106,7 @@ def _state(*, deep: bool) -> list[Panel]:
         ),
         number(
             "Tokens", "Tokens per second, of all kinds.",
-            PromQL(rate(TOKENS)), unit=Unit.TOKENS_PER_SECOND, width=2, height=5, decimals=0,
+            PromQL(rate(TOKENS)), unit=Unit.TOKENS_PER_SECOND, width=3, height=5, decimals=0,
             graph=False,
         ),
         number(
@@ -157,21 +116,6 @@ def _state(*, deep: bool) -> list[Panel]:
         ),
         _cost_per_day(deep=deep),
     ]  # fmt: skip
-
-
-def _state_expression() -> str:
-    failing = share(rate(REQUESTS, (), _FAILED, window=_NOW), rate(REQUESTS, window=_NOW))
-    slow = quantile(0.95, REQUEST_DURATION, window=_NOW)
-    (warn_errors, _), (bad_errors, _) = ERROR_STEPS
-    (warn_latency, _), _ = LATENCY_STEPS
-    judged = (
-        f"clamp_max(2 * (({failing}) > bool {bad_errors:g})"
-        # Two reasons to be degraded are still no failure.
-        f" + clamp_max((({failing}) > bool {warn_errors:g})"
-        f" + ({slow} > bool {warn_latency:g}), 1), 2)"
-    )
-    down = f"vector(4) and on() ((sum({select(UP, {JOB: SERVICE_JOB})}) or vector(0)) == 0)"
-    return f"({down}) or on() ({judged}) or on() vector(3)"
 
 
 def _cost_per_day(*, deep: bool) -> Panel:
@@ -196,7 +140,7 @@ def _cost_per_day(*, deep: bool) -> Panel:
 
 
 def _traffic() -> list[Panel]:
-    failing = share(rate(REQUESTS, (MODEL,), _FAILED), rate(REQUESTS, (MODEL,)))
+    failing = share(rate(REQUESTS, (MODEL,), FAILED), rate(REQUESTS, (MODEL,)))
     return [
         chart(
             "Requests by model", "Calls per second. Click a point to see its traces.",
@@ -235,13 +179,13 @@ def _use() -> list[Panel]:
         table(
             "Alerts that fire", "What wakes somebody, most urgent first; a P3 can wait.",
             PromQL(
-                f"sum by ({names((PRIORITY, ALERT_NAME))}) ({_ALERTS})", instant=True,
+                f"sum by ({names((PRIORITY, ALERT_NAME))}) ({firing()})", instant=True,
                 format="table",
             ),
             columns=(
-                Column(field=PRIORITY.name, title="Priority", width=80),
+                Column(field=PRIORITY.name, title="Priority", width=83),
                 Column(field=ALERT_NAME.name, title="Alert"),
-                Column(field="Firing", width=80),
+                Column(field="Firing", unit=Unit.WHOLE, width=80),
             ),
             sort="Priority", ascending=True, width=8, height=8,
             transformations=joined((PRIORITY, ALERT_NAME), ("Firing",)),
@@ -261,7 +205,7 @@ def _models() -> Panel:
         "Each model in the range. Click a model for its latency, cost, errors or traces.",
         *instant(
             calls,
-            share(increase(REQUESTS, by, _FAILED), calls),
+            share(increase(REQUESTS, by, FAILED), calls),
             quantile(0.5, REQUEST_DURATION, by, window=RANGE),
             quantile(0.95, REQUEST_DURATION, by, window=RANGE),
             quantile(0.95, TIME_TO_FIRST_TOKEN, by, window=RANGE),
@@ -272,8 +216,8 @@ def _models() -> Panel:
         ),
         columns=(
             Column(field=MODEL.name, title="Model", width=170, links=MODEL_TO_PAGES),
-            Column(field=PROVIDER.name, title="Provider"),
-            column_of("Calls", unit=Unit.COUNT, decimals=0),
+            Column(field=PROVIDER.name, title="Provider", width=110),
+            column_of("Calls", unit=Unit.WHOLE, decimals=0),
             column_of("Errors", unit=Unit.SHARE, decimals=1, steps=ERROR_STEPS),
             column_of("p50", unit=Unit.SECONDS, decimals=2),
             column_of("p95", unit=Unit.SECONDS, decimals=2, steps=LATENCY_STEPS),

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from dashboards_py import uids
-from dashboards_py.filters import SHOWN, TRACE_FILTER, choices, releases
-from dashboards_py.links import MODEL_POINT_TO_TRACES, time_column, trace_column
+from dashboards_py.filters import SHOWN, SHOWN_COLUMNS, TRACE_FILTER, choices, releases
+from dashboards_py.links import (
+    MODEL_POINT_TO_TRACES,
+    MODEL_TO_PAGES,
+    span_columns,
+    time_column,
+    trace_column,
+)
 from dashboards_py.panels import (
     SQL,
     Board,
@@ -26,6 +32,7 @@ from dashboards_py.panels import (
 from dashboards_py.panels.style import BLUE, ERROR_STEPS
 from dashboards_py.promql import increase, legend, over, rate, share
 from dashboards_py.sql import read
+from dashboards_py.tables import STATUS_WORDS
 from exporter.metrics.catalog import COST, MODEL, OUTCOME, REQUESTS, TOKEN_TYPE, TOKENS
 
 _SEARCH = Variable("search", "Words")
@@ -68,10 +75,10 @@ def _read(*, deep: bool) -> list[Panel]:
                     f" | select({SHOWN})",
                     table="spans", limit=100,
                 ),
-                columns=(
-                    Column(
-                        field="spanID", title="Span", links=(_READ,), width=150,
-                    ),
+                columns=span_columns(
+                    *SHOWN_COLUMNS,
+                    Column(field="gen_ai.input.messages", title="Prompt"),
+                    span=Column(field="spanID", title="Span", links=(_READ,), width=150),
                 ),
                 width=24, height=9,
             ),
@@ -88,13 +95,19 @@ def _read(*, deep: bool) -> list[Panel]:
             SQL(read("prompt_search")),
             columns=(
                 time_column("Timestamp", "Started"),
-                trace_column(),
-                Column(field="SpanId", title="Span", links=(_INSPECT,), width=140),
+                trace_column(width=95),
+                Column(field="SpanId", title="Span", links=(_INSPECT,), width=95),
+                Column(field="service", title="Service", width=115),
+                Column(field="model", title="Model", width=135, links=MODEL_TO_PAGES),
+                Column(field="status", title="Status", words=STATUS_WORDS, width=69),
                 Column(field="prompt", title="Prompt", links=(_INSPECT,)),
                 Column(field="answer", title="Answer"),
-                Column(field="tokens", title="Tokens", unit=Unit.COUNT),
-                Column(field="cost", title="Cost", unit=Unit.DOLLARS, decimals=5),
-                Column(field="duration", title="Duration", unit=Unit.NANOSECONDS, decimals=2),
+                Column(field="finish_reason", title="Ended by", width=90),
+                Column(field="tokens", title="Tokens", unit=Unit.COUNT, width=75),
+                Column(field="cost", title="Cost", unit=Unit.DOLLARS, decimals=5, width=85),
+                Column(
+                    field="duration", title="Duration", unit=Unit.NANOSECONDS, decimals=2, width=90,
+                ),
             ),
             width=24, height=10,
         ),
@@ -160,11 +173,22 @@ def _use(*, deep: bool) -> list[Panel]:
             "Prompt versions", "What each version of a prompt uses, costs, and how it fails.",
             SQL(read("prompt_versions")),
             columns=(
-                Column(field="input_per_call", title="Input per call", decimals=0),
-                Column(field="output_per_call", title="Output per call", decimals=0),
+                Column(field="version", title="Version"),
+                Column(field="calls", title="Calls", unit=Unit.WHOLE),
+                Column(
+                    field="input_per_call", title="Input per call", unit=Unit.WHOLE, decimals=0,
+                ),
+                Column(
+                    field="output_per_call", title="Output per call", unit=Unit.WHOLE, decimals=0,
+                ),
                 Column(field="cost_per_call", title="Cost per call", unit=Unit.DOLLARS, decimals=5),
-                Column(field="truncated", title="Cut off", unit=Unit.SHARE, steps=ERROR_STEPS),
-                Column(field="errors", title="Errors", unit=Unit.SHARE, steps=ERROR_STEPS),
+                Column(
+                    field="truncated", title="Cut off", unit=Unit.SHARE, decimals=1,
+                    steps=ERROR_STEPS,
+                ),
+                Column(
+                    field="errors", title="Errors", unit=Unit.SHARE, decimals=1, steps=ERROR_STEPS,
+                ),
             ),
             height=7,
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dashboards_py import uids
 from dashboards_py.dashboards.flame_graphs import COST_PROFILE
 from dashboards_py.filters import CALLS, STATUS_CHOICE, TRACE_FILTER, choices, releases
-from dashboards_py.links import time_column, trace_column
+from dashboards_py.links import time_column, trace_column, trace_columns
 from dashboards_py.panels import (
     SQL,
     Board,
@@ -25,10 +25,10 @@ from dashboards_py.panels import (
     trace_view,
     value_map,
 )
-from dashboards_py.panels.style import ANY_WARNS, GOOD, WARNING
+from dashboards_py.panels.style import ANY_WARNS, GOOD, STATUS_COLOURS, WARNING
 from dashboards_py.promql import legend, rate
 from dashboards_py.sql import read
-from exporter.metrics.catalog import REQUESTS, SERVICE, STATUS
+from exporter.metrics.catalog import REQUESTS, STATUS
 
 _TRACE_ID = Variable("trace_id", "Trace id")
 _TRACEQL = Variable("traceql", "TraceQL", default=f"{{ {CALLS} }}")
@@ -61,10 +61,17 @@ def _find(*, deep: bool) -> list[Panel]:
             columns=(
                 trace_column(),
                 time_column("started", "Started"),
-                Column(field="duration", title="Duration", unit=Unit.NANOSECONDS, decimals=2),
-                Column(field="errors", title="Errors", steps=ANY_WARNS),
-                Column(field="tokens", title="Tokens", unit=Unit.COUNT),
-                Column(field="cost", title="Cost", unit=Unit.DOLLARS, decimals=4),
+                Column(field="service", title="Service", width=150),
+                Column(field="name", title="Name"),
+                Column(field="state", title="State", words=_STATES, width=90),
+                Column(
+                    field="duration", title="Duration", unit=Unit.NANOSECONDS, decimals=2, width=90,
+                ),
+                Column(field="spans", title="Spans", unit=Unit.WHOLE, width=70),
+                Column(field="calls", title="Calls", unit=Unit.WHOLE, width=70),
+                Column(field="errors", title="Errors", unit=Unit.WHOLE, steps=ANY_WARNS, width=70),
+                Column(field="tokens", title="Tokens", unit=Unit.COUNT, width=85),
+                Column(field="cost", title="Cost", unit=Unit.DOLLARS, decimals=4, width=95),
             ),
             width=24, height=10,
         )
@@ -72,31 +79,29 @@ def _find(*, deep: bool) -> list[Panel]:
         else table(
             "Recent", "The newest traces with model calls of the chosen services and models.",
             TraceQL(f"{{ {TRACE_FILTER} }}", limit=50),
-            columns=(trace_column("traceID"),),
+            columns=trace_columns(),
             width=24, height=10,
         )
     )  # fmt: skip
     return [
         chart(
             "Calls", "Calls per second by status: drag over the time that interests you.",
-            PromQL(
-                rate(REQUESTS, (SERVICE, STATUS), {STATUS: ("=~", "$status")}),
-                legend(SERVICE, STATUS),
-            ),
-            unit=Unit.REQUESTS_PER_SECOND, width=24, height=5, stacked=True, bars=True,
+            PromQL(rate(REQUESTS, (STATUS,), {STATUS: ("=~", "$status")}), legend(STATUS)),
+            unit=Unit.REQUESTS_PER_SECOND, width=24, height=7, stacked=True, bars=True,
+            colours=STATUS_COLOURS,
         ),
         recent,
         table(
             "Search", "Traces that match the TraceQL above, for example "
             "{ status = error && span.observatory.cost_usd > 0.01 }.",
             TraceQL("$traceql", limit=50),
-            columns=(trace_column("traceID"),),
+            columns=trace_columns(),
             width=12, height=9,
         ),
         table(
             "Failed", "Traces with a failed model call of the chosen models.",
             TraceQL(f"{{ {TRACE_FILTER} && status = error }}", limit=50),
-            columns=(trace_column("traceID"),),
+            columns=trace_columns(),
             width=12, height=9,
         ),
     ]  # fmt: skip

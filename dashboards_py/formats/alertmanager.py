@@ -129,6 +129,10 @@ def _pagerduty(site: Site) -> dict[str, Any]:
         rest = f"{{{{ else }}}}{otherwise}" if otherwise else ""
         return f"{{{{ with .CommonLabels.{label} }}}}{{{{ . }}}}{rest}{{{{ end }}}}"
 
+    links = [{"href": '{{ template "llmobs.link" . }}', "text": "Dashboard"}]
+    if site.runbook_base_url:
+        runbook = "{{ (index .Alerts 0).Annotations.runbook_url }}"
+        links.append({"href": runbook, "text": "Runbook"})
     return {
         "routing_key_file": f"{site.secrets_dir}/pagerduty_routing_key",
         "send_resolved": True,
@@ -140,8 +144,5 @@ def _pagerduty(site: Site) -> dict[str, Any]:
         "client": "LLM Observatory",
         "client_url": '{{ template "llmobs.link" . }}',
         "details": {"alerts": '{{ template "llmobs.pagerduty.details" . }}'},
-        "links": [
-            {"href": '{{ template "llmobs.link" . }}', "text": "Dashboard"},
-            {"href": "{{ (index .Alerts 0).Annotations.runbook_url }}", "text": "Runbook"},
-        ],
+        "links": links,
     }

@@ -34,10 +34,9 @@ def texts(alert: Alert, site: Site) -> dict[str, str]:
 
 def links(alert: Alert, site: Site, values: Mapping[str, str]) -> dict[str, str]:
     """Return an alert's links; `values` are the labels as they stand in an address."""
-    found = {
-        "runbook_url": f"{site.runbook_base_url}/{alert.name.lower()}.md",
-        "dashboard_url": _dashboard(site, alert.dashboard, values),
-    }
+    found = {"dashboard_url": _dashboard(site, alert.dashboard, values)}
+    if runbook := site.runbook(alert.name):
+        found["runbook_url"] = runbook
     if alert.traces:
         found["trace_url"] = _dashboard(site, Dashboard.TRACES, values)
     return found

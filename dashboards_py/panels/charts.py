@@ -10,6 +10,7 @@ from dashboards_py.panels.fields import Link, fixed, steps
 from dashboards_py.panels.queries import Query, targets
 from dashboards_py.panels.style import NEUTRAL, Steps, Unit
 
+_SHARE_SHOWN_MIN = 0.05
 MIXED = {"type": "datasource", "uid": "-- Mixed --"}
 
 
@@ -56,6 +57,7 @@ def chart(
     display_name: str = "",
     min_interval: str = "",
     time_from: str = "",
+    empty: str = "",
 ) -> Panel:
     """Lines, areas or bars over time. Series take their colours from their names."""
     defaults: dict[str, Any] = {
@@ -66,6 +68,12 @@ def chart(
     }
     if display_name:
         defaults["displayName"] = display_name
+    if empty:
+        defaults["noValue"] = empty
+    if unit is Unit.SHARE and highest is None:
+        # An axis for nothing but zeros would go up to 10,000 %, one for noise would look like a
+        # storm.
+        defaults["custom"] = {"axisSoftMax": _SHARE_SHOWN_MIN}
     return TimeSeries(
         **common(title, description, queries, width, height)
         | {"interval": min_interval or None, "timeFrom": time_from or None},
@@ -111,6 +119,7 @@ def number(
     base: str = "",
     time_from: str = "",
     values: bool = False,
+    colours: Mapping[str, str] | None = None,
 ) -> Panel:
     """One or a few values, large. `change` shows the change over the range in percent."""
     default_base = base or ("text" if not thresholds and not words else "#009E73")
@@ -125,6 +134,7 @@ def number(
         mappings=list(words),
         noValue=empty,
         orientation="auto",
+        overrides=fixed(colours or {}),
         reduceCalc=calc,
         textMode=text,
         thresholds=steps(thresholds, default_base),
@@ -134,7 +144,8 @@ def number(
                 "percentChangeColorMode": "inverted",
                 "reduceOptions": {"values": values},
                 "showPercentChange": change,
-                "wideLayout": True,
+                # Beside each other, a name and its value are both small.
+                "wideLayout": text != "value_and_name",
             },
         },
     )

@@ -107,11 +107,18 @@ class Column:
     width: int | None = None
     links: Sequence[Link] = ()
     steps: Steps = ()
+    words: Sequence[Mapping[str, Any]] = ()
+    """What `value_map` makes: values as words, in their colours."""
     gauge: bool = False
     wrap: bool = False
+    hidden: bool = False
 
     def override(self) -> dict[str, Any]:
         """The column as an override."""
+        return override(self.field, **self._value(), **self._cell())
+
+    def _value(self) -> dict[str, Any]:
+        """What the value is called, and how it is written."""
         chosen: dict[str, Any] = {}
         if self.title:
             chosen["displayName"] = self.title
@@ -119,12 +126,20 @@ class Column:
             chosen["unit"] = self.unit.value
         if self.decimals is not None:
             chosen["decimals"] = self.decimals
-        if self.width is not None:
-            chosen["custom__width"] = self.width
         if self.links:
             chosen["links"] = [link.json() for link in self.links]
         if self.steps:
             chosen["thresholds"] = {"mode": "absolute", "steps": steps(self.steps)}
+        if self.words:
+            chosen["mappings"] = list(self.words)
+        return chosen
+
+    def _cell(self) -> dict[str, Any]:
+        """The cell around the value."""
+        chosen: dict[str, Any] = {}
+        if self.width is not None:
+            chosen["custom__width"] = self.width
+        if self.steps or self.words:
             chosen["custom__cellOptions"] = {"type": "color-text"}
         if self.gauge:
             chosen["custom__cellOptions"] = {"type": "gauge", "mode": "basic"}
@@ -135,4 +150,8 @@ class Column:
             chosen["min"] = 0
         if self.wrap:
             chosen["custom__cellOptions"] = {"type": "auto", "wrapText": True}
-        return override(self.field, **chosen)
+        if self.hidden:
+            # Before Grafana 12, and since.
+            chosen["custom__hidden"] = True
+            chosen["custom__hideFrom"] = {"legend": False, "tooltip": False, "viz": True}
+        return chosen

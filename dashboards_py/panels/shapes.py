@@ -122,6 +122,8 @@ def ranking(
     empty: str = "No data",
 ) -> Panel:
     """One bar for each series, its name and value beside it."""
+    # Prometheus extrapolates: five calls rise by 5.01.
+    whole = {"decimals": 0} if unit is Unit.WHOLE else {}
     colour = {"mode": "thresholds" if thresholds else "palette-classic-by-name"}
     return Modern(
         **common(title, description, queries, width, height),
@@ -134,6 +136,7 @@ def ranking(
             "noValue": empty,
             "thresholds": {"mode": "absolute", "steps": steps(thresholds, NEUTRAL)},
             "unit": unit.value,
+            **whole,
         },
         options={
             "displayMode": "basic",
@@ -142,7 +145,12 @@ def ranking(
             "orientation": "horizontal",
             "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
             "showUnfilled": True,
-            "sizing": "auto",
+            # Else two bars fill the panel, with letters to match.
+            "sizing": "manual",
+            "maxVizHeight": 48,
+            "minVizHeight": 16,
+            "minVizWidth": 8,
+            "text": {"titleSize": 12, "valueSize": 16},
             "valueMode": "text",
         },
     )
@@ -159,6 +167,7 @@ def table(
     height: int = 9,
     transformations: Sequence[Mapping[str, Any]] = (),
     tall: bool = False,
+    empty: str = "",
 ) -> Panel:
     """Rows. `columns` style fields by name; `sort` is a column's title."""
     return Modern(
@@ -176,6 +185,7 @@ def table(
                 "minWidth": 80,
             },
             "thresholds": {"mode": "absolute", "steps": steps((), "text")},
+            **({"noValue": empty} if empty else {}),
         },
         overrides=[column.override() for column in columns],
         options={

@@ -25,7 +25,11 @@ class Unit(StrEnum):
 
     NONE = "none"
     COUNT = "short"
+    WHOLE = "locale"
     REQUESTS_PER_SECOND = "reqps"
+    SPANS_PER_SECOND = "count:spans/s"
+    ROWS_PER_SECOND = "count:rows/s"
+    RUNS_PER_SECOND = "count:runs/s"
     TOKENS_PER_SECOND = "count:tokens/s"
     TOKENS = "count:tokens"
     SECONDS = "s"

@@ -14,6 +14,7 @@ import yaml
 from dashboards_py import datasources as sources
 from dashboards_py.push.grafana import Json
 from dashboards_py.push.kinds import OUR_ALERTS
+from dashboards_py.thresholds import Site, ThresholdError, runbook_base
 from exporter.errors import ConfigurationError
 
 FOLDER_UID = "llm-observatory"
@@ -56,6 +57,7 @@ def alerting(root: Traversable, environ: Mapping[str, str]) -> Alerting:
 
     Grafana puts the environment's values into a file itself, but not into what comes over its API,
     so it is done here. A contact point whose secrets are not set is left out; rules go out anyway.
+    With RUNBOOK_BASE_URL each rule links to its runbook.
     """
     found = Alerting()
     folder = root / "grafana-alerting"
@@ -76,12 +78,29 @@ def alerting(root: Traversable, environ: Mapping[str, str]) -> Alerting:
         )
         policies += content.get("policies", ())
     return Alerting(
-        [_unescaped(group) for group in found.groups],
+        [_with_runbooks(_unescaped(group), _site(environ)) for group in found.groups],
         found.contact_points,
         [_unescaped(template) for template in found.templates],
         found.mute_timings,
         _branch(policies, {point["name"] for point in found.contact_points}),
     )
+
+
+def _site(environ: Mapping[str, str]) -> Site:
+    try:
+        return Site(runbook_base_url=runbook_base(environ))
+    except ThresholdError as error:
+        raise ConfigurationError(str(error)) from error
+
+
+def _with_runbooks(group: Json, site: Site) -> Json:
+    if not site.runbook_base_url:
+        return group
+    rules = [
+        rule | {"annotations": rule["annotations"] | {"runbook_url": site.runbook(rule["title"])}}
+        for rule in group["rules"]
+    ]
+    return group | {"rules": rules}
 
 
 def _branch(policies: list[Json], receivers: set[str]) -> Json | None:

@@ -1,7 +1,7 @@
 -- Who speaks which convention: what an unknown one looks like before it costs accuracy.
 SELECT
     if(Convention = '', '(no GenAI)', toString(Convention)) AS convention,
-    groupUniqArray(10)(ServiceName) AS services,
+    arrayStringConcat(arraySort(groupUniqArray(10)(ServiceName)), ', ') AS services,
     count() AS spans,
     countIf(UsageRole = 'own') AS calls,
     countIf(UsageRole = 'own' AND UsageSource = 'missing') AS without_usage,

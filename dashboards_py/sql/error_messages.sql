@@ -4,7 +4,7 @@ SELECT
     substring(StatusMessage, 1, 200) AS message,
     count() AS calls,
     uniqExact(ServiceName) AS services,
-    groupUniqArray(5)(Model) AS models,
+    arrayStringConcat(groupUniqArray(5)(Model), ', ') AS models,
     max(Timestamp) AS last_seen,
     argMax(TraceId, Timestamp) AS trace
 FROM otel_traces

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
 
 import typer
 import uvicorn
@@ -18,15 +15,14 @@ from dashboards_py import messages, pack
 from dashboards_py.alert import Priority
 from dashboards_py.formats.routes import GROUP_BY
 from dashboards_py.thresholds import Configuration, ThresholdError, load
-from exporter.errors import ConfigurationError
+from exporter.errors import ConfigurationError, UndeliveredError
 from exporter.listen import bind
+from exporter.notices.posting import Poster
 from exporter.notices.slack_threads import SLACK_URL, SlackApi, Threads, threads_app
 
 app = typer.Typer(help="Try where alerts go.", no_args_is_help=True, rich_markup_mode=None)
 
 PAGERDUTY_URL = "https://events.pagerduty.com/v2/enqueue"
-_TIMEOUT_S = 10.0
-_ANSWER_CHARS_MAX = 300
 _NOTE = "This is a test of LLM Observatory's alerts: nothing is wrong."
 
 
@@ -69,7 +65,7 @@ def try_out(  # noqa: PLR0913, PLR0917 - one parameter for each option
 ) -> None:
     """Send a sample alert in the form in which real ones come, and say what was answered."""
     try:
-        chosen = load(config)
+        chosen = load(config, os.environ)
     except ThresholdError as error:
         raise ConfigurationError(str(error)) from error
     secret = _secret(to, secret_file)
@@ -149,19 +145,8 @@ def _body(
 
 def _post(url: str, body: dict[str, Any]) -> tuple[bool, str]:
     """Send JSON; return whether it was taken, and the answer in a line. Never shows the address."""
-    data = json.dumps(body).encode()
-    # The address is the operator's own.
-    request = Request(url, data, {"Content-Type": "application/json"})  # noqa: S310
     try:
-        with urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310
-            return True, f"{answer.status} {_line(answer.read(_ANSWER_CHARS_MAX))}"
-    except HTTPError as error:
-        with error:
-            return False, f"refused: {error.code} {_line(error.read(_ANSWER_CHARS_MAX))}"
-    except (URLError, OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        return False, f"not reached: {type(reason).__name__}"
-
-
-def _line(answer: bytes) -> str:
-    return " ".join(answer.decode(errors="replace").split())
+        answer = Poster().post(url, body)
+    except UndeliveredError as error:
+        return False, f"not reached: {error}"
+    return answer.taken, answer.line if answer.taken else f"refused: {answer.line}"

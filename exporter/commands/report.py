@@ -16,7 +16,7 @@ from exporter.answering import report_questions
 from exporter.api.report import ReportForm, written
 from exporter.cancellation import Cancellation
 from exporter.commands.files import write
-from exporter.errors import ConfigurationError
+from exporter.errors import ConfigurationError, UndeliveredError
 from exporter.notices.reports import webhook
 from exporter.query.report.digest import Period
 from exporter.reach import asked, fetched
@@ -60,7 +60,11 @@ def report(  # noqa: PLR0913 - options of a command line
     asked_for = _Asked(period, on.date() if on else None)
     if send:
         target = webhook(settings)
-        target.post(json.loads(_content(settings, api_url, asked_for, ReportForm.SLACK)))
+        try:
+            target.post(json.loads(_content(settings, api_url, asked_for, ReportForm.SLACK)))
+        except UndeliveredError as error:
+            typer.echo(str(error), err=True)
+            raise typer.Exit(1) from error
         typer.echo("sent")
         return
     write(_content(settings, api_url, asked_for, form or _form(output)), output)

@@ -16,14 +16,13 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
 
-from fastapi import FastAPI, HTTPException
-from fastapi import Request as HttpRequest
+from fastapi import FastAPI, HTTPException, Request
 from starlette.concurrency import run_in_threadpool
 
 from dashboards_py.messages import attachment
+from exporter.errors import UndeliveredError
+from exporter.notices.posting import Poster
 
 log = logging.getLogger(__name__)
 
@@ -31,9 +30,7 @@ SLACK_URL = "https://slack.com/api"
 # Open incidents that are remembered; beyond it the oldest get a new message at their next change.
 THREADS_MAX = 10_000
 _BODY_MAX_BYTES = 4 * 1024 * 1024
-_ANSWER_MAX_BYTES = 64 * 1024
-_TIMEOUT_S = 10.0
-# What Slack says when it makes sense to ask again.
+# What Slack says, with status 200, when it makes sense to ask again.
 _TRANSIENT = frozenset(
     {"ratelimited", "rate_limited", "internal_error", "service_unavailable", "fatal_error"}
 )
@@ -50,31 +47,25 @@ class SlackError(Exception):
 class SlackApi:
     """Slack's Web API, as far as it is needed."""
 
-    def __init__(self, token: str, url: str = SLACK_URL) -> None:
-        self._token = token
+    def __init__(self, token: str, url: str = SLACK_URL, poster: Poster | None = None) -> None:
+        self._headers = {"Authorization": f"Bearer {token}"}
         self._url = url.rstrip("/")
+        self._poster = poster or Poster()
 
     def call(self, method: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Call a method; raise SlackError when the answer is not ok."""
-        request = Request(  # noqa: S310 - the operator's own address
-            f"{self._url}/{method}",
-            json.dumps(body).encode(),
-            {
-                "Content-Type": "application/json; charset=utf-8",
-                "Authorization": f"Bearer {self._token}",
-            },
-        )
         try:
-            with urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310
-                found: dict[str, Any] = json.loads(answer.read(_ANSWER_MAX_BYTES))
-        except HTTPError as error:
-            with error:
-                transient = error.code == 429 or error.code >= 500
-                raise SlackError(f"{method}: HTTP {error.code}", transient=transient) from None
-        except (URLError, OSError, ValueError) as error:
-            raise SlackError(f"{method}: {type(error).__name__}", transient=True) from error
-        if not found.get("ok"):
-            name = str(found.get("error", "unknown"))
+            answer = self._poster.post(f"{self._url}/{method}", body, self._headers)
+        except UndeliveredError as error:
+            raise SlackError(f"{method}: {error}", transient=True) from error
+        if not answer.taken:
+            raise SlackError(f"{method}: HTTP {answer.status}", transient=answer.busy)
+        try:
+            found: Any = json.loads(answer.body)
+        except ValueError as error:
+            raise SlackError(f"{method}: an answer that is no JSON", transient=True) from error
+        if not isinstance(found, dict) or not found.get("ok"):
+            name = str(found.get("error", "unknown")) if isinstance(found, dict) else "unknown"
             raise SlackError(f"{method}: {name}", transient=name in _TRANSIENT)
         return found
 
@@ -142,7 +133,7 @@ def threads_app(threads: Threads) -> FastAPI:
         return {"status": "ok"}
 
     @app.post("/")
-    async def notify(request: HttpRequest, channel: str) -> dict[str, str]:
+    async def notify(request: Request, channel: str) -> dict[str, str]:
         notification = await _notification(request)
         try:
             await run_in_threadpool(threads.tell, notification, channel)
@@ -155,7 +146,7 @@ def threads_app(threads: Threads) -> FastAPI:
     return app
 
 
-async def _notification(request: HttpRequest) -> dict[str, Any]:
+async def _notification(request: Request) -> dict[str, Any]:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk

@@ -34,7 +34,7 @@ groups:
     rules:
       - alert: LLMPanelsAreTested
         expr: vector(1)
-        labels: {priority: P3}
+        labels: {priority: P3, severity: info}
 """
 
 _BUDGETS = """

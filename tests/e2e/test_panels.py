@@ -14,8 +14,10 @@ from dashboards_py.generate import dashboards
 from tests.e2e.panel_scene import WEEKS, open_scene
 from tests.e2e.panel_sources import Scene, ask
 from tests.e2e.panel_traffic import SERVICES
+from tests.pictures.board import answered
 from tests.support.grafana_queries import Chosen
 from tests.support.prometheus import wait_until
+from tests.support.table_columns import room_px, shown_columns
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +48,34 @@ def test_every_panel_shows_data(scene: Scene, dashboard: Mapping[str, Any]) -> N
         if not answer
     ]
     assert not failed, "\n".join(failed)
+
+
+@every_board
+def test_every_column_of_a_table_is_for_people(scene: Scene, dashboard: Mapping[str, Any]) -> None:
+    """Words above it, a unit for each number, and no column out of sight."""
+    wrong: list[str] = []
+    tables = [panel for panel in dashboard["panels"] if panel["type"] == "table"]
+    for each in answered(scene, {**dashboard, "panels": tables})["panels"]:
+        panel, frames = each["panel"], each["frames"]
+        columns = list(shown_columns(panel, frames))
+        assert columns, panel["title"]
+        wrong += [
+            f"{panel['title']}: title {column.title!r}" for column in columns if not column.is_human
+        ]
+        wrong += [
+            f"{panel['title']}: {column.title} has no unit"
+            for column in columns
+            if column.kind == "number" and not column.unit
+        ]
+        wrong += [
+            f"{panel['title']}: {column.title} is cut at {column.width_px} pixels"
+            for column in columns
+            if not column.has_room
+        ]
+        needed = sum(column.width_px for column in columns)
+        if needed > room_px(panel):
+            wrong.append(f"{panel['title']}: {needed} pixels in {room_px(panel)}")
+    assert not wrong, "\n".join(wrong)
 
 
 def test_the_band_of_past_weeks_is_two_deviations_wide(scene: Scene) -> None:

@@ -125,8 +125,10 @@ def push(
     *options: str,
     token: str = ADMIN,
     slack: str = SLACK_URL,
+    **variables: str,
 ) -> Result:
     environ = {"GRAFANA_URL": grafana.url, "GRAFANA_TOKEN": token, "SLACK_WEBHOOK_URL": slack}
+    environ |= variables
     arguments = ["push", "--from", str(generated), *options]
     result = CliRunner().invoke(app, arguments, env=environ, terminal_width=200)
     if result.exception and not isinstance(result.exception, SystemExit):
@@ -320,6 +322,22 @@ def test_without_its_secret_a_contact_point_and_its_routes_are_left_out(
     assert grafana.contact_points == {}
     assert len(grafana.policies["routes"]) == 1
     assert len(grafana.groups) == 1
+
+
+def test_rules_lead_to_the_runbooks_once_it_is_said_where_they_are(
+    grafana: StandInGrafana, generated: Path
+) -> None:
+    def annotations() -> dict[str, str]:
+        (group,) = grafana.groups.values()
+        return group["rules"][0]["annotations"]
+
+    assert push(grafana, generated, "--alerts").exit_code == 0
+    assert "runbook_url" not in annotations()
+    base = "https://wiki.example.com/llm/"
+    assert push(grafana, generated, "--alerts", RUNBOOK_BASE_URL=base).exit_code == 0
+    assert annotations()["runbook_url"] == "https://wiki.example.com/llm/llmobsdown.md"
+    refused = push(grafana, generated, "--alerts", RUNBOOK_BASE_URL="wiki")
+    assert "RUNBOOK_BASE_URL: write http(s)://" in str(refused.exception)
 
 
 def test_a_new_secret_is_sent_with_force_only(grafana: StandInGrafana, generated: Path) -> None:

@@ -154,6 +154,14 @@ def test_a_refusal_is_told_without_the_secret(service: Service, slack: Inbox) ->
     assert "secret" not in done.stderr + done.stdout
 
 
+def test_a_busy_slack_is_one_line_without_the_secret(service: Service, slack: Inbox) -> None:
+    slack.first["slack"] = [(429, {"Retry-After": "3600"})]
+    url = slack.address("slack/T0/secret")
+    done = report("--send", "--api-url", service.endpoints.api, report_slack_url=url)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "report_slack_url: too busy, it said 429 busy\n"
+
+
 def test_a_schedule_without_a_webhook_stops_the_start(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "exporter", "serve"],

@@ -30,13 +30,18 @@ def as_opened(scene: Scene, dashboard: Mapping[str, Any]) -> Chosen:
     return chosen
 
 
-def answered(scene: Scene, dashboard: Mapping[str, Any]) -> dict[str, Any]:
-    """Return {"title", "panels": [{"panel", "frames", "from", "to"}]}; times are milliseconds."""
+def answered(scene: Scene, dashboard: Mapping[str, Any], since: str = "") -> dict[str, Any]:
+    """Return {"title", "panels": [{"panel", "frames", "from", "to"}]}; times are milliseconds.
+
+    `since` is the beginning that a reader chose, such as now-5m, if not the dashboard's own.
+    """
     now = math.ceil(time.time())
     chosen = as_opened(scene, dashboard)
     panels: list[dict[str, Any]] = []
     for panel in dashboard["panels"]:
-        within = grafana.time_range(panel.get("timeFrom") or dashboard["time"]["from"], now)
+        within = grafana.time_range(
+            panel.get("timeFrom") or since or dashboard["time"]["from"], now
+        )
         # Grafana fills variables in wherever a title or a text names them.
         shown = panel | {"title": grafana.plain(panel["title"], chosen)}
         found = [

@@ -6,12 +6,8 @@ A frame is JSON for `@grafana/data`: {"refId", "name", "fields": [{"name", "type
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,13 +15,14 @@ import numpy as np
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
 
 from tests.e2e.panel_sources import Scene, connect, get
+from tests.pictures.fields import Frame, field
+from tests.pictures.searches import spans_frame, traces_frame
 from tests.support import grafana_queries as grafana
 from tests.support.grafana_queries import Chosen, Query, TimeRange
 from tests.support.prometheus import Sample, Series
 from tests.support.pyroscope_frames import by_containment, nested_set, unit
 from tests.support.service import http
 
-Frame = dict[str, Any]
 _ARROWS = "sum by (client, server) (rate(traces_service_graph_request_total[{range}s]))"
 
 
@@ -73,8 +70,8 @@ def _one_series(
     return {
         "name": name,
         "fields": [
-            _field("Time", "time", [at * 1000 for at, _ in points]),
-            _field("Value", "number", [value for _, value in points], labels, config),
+            field("Time", "time", [at * 1000 for at, _ in points]),
+            field("Value", "number", [value for _, value in points], labels, config),
         ],
     }
 
@@ -83,9 +80,9 @@ def _table_of(samples: Sequence[Sample], within: TimeRange) -> Frame:
     names = sorted({name for sample in samples for name in sample.labels})
     return {
         "fields": [
-            _field("Time", "time", [within.end * 1000 for _ in samples]),
-            *(_field(n, "string", [sample.labels.get(n, "") for sample in samples]) for n in names),
-            _field("Value", "number", [sample.value for sample in samples]),
+            field("Time", "time", [within.end * 1000 for _ in samples]),
+            *(field(n, "string", [sample.labels.get(n, "") for sample in samples]) for n in names),
+            field("Value", "number", [sample.value for sample in samples]),
         ]
     }
 
@@ -94,11 +91,11 @@ def _heatmap(found: Sequence[Series], times: Sequence[float]) -> Frame:
     """Buckets from the lowest, each without those below it."""
     buckets = sorted(found, key=lambda one: float(one.labels["le"]))
     below = [0.0] * len(times)
-    fields = [_field("Time", "time", [at * 1000 for at in times])]
+    fields = [field("Time", "time", [at * 1000 for at in times])]
     for bucket in buckets:
         values = [value or 0.0 for _, value in _on(times, bucket)]
         own = [max(value - less, 0.0) for value, less in zip(values, below, strict=True)]
-        fields.append(_field(bucket.labels["le"], "number", own))
+        fields.append(field(bucket.labels["le"], "number", own))
         below = values
     return {"fields": fields}
 
@@ -113,7 +110,7 @@ def _clickhouse(scene: Scene, query: Query, chosen: Chosen, within: TimeRange) -
     }
     types = [kind.name for kind in found.column_types]
     fields = [
-        _field(name, _kind(kind), values)
+        field(name, _kind(kind), values)
         for (name, values), kind in zip(columns.items(), types, strict=True)
     ]
     if query.target["queryType"] == "timeseries":
@@ -146,7 +143,7 @@ def _wide(fields: Sequence[Frame]) -> Frame:
         "fields": [
             time | {"values": times},
             *(
-                _field(key[0], "number", values, dict(zip(names, key[1:], strict=True)))
+                field(key[0], "number", values, dict(zip(names, key[1:], strict=True)))
                 for key, values in found.items()
             ),
         ]
@@ -172,10 +169,10 @@ def _pyroscope(scene: Scene, query: Query, chosen: Chosen, within: TimeRange) ->
     return [
         {
             "fields": [
-                _field("level", "number", level),
-                _field("value", "number", value, config=shown),
-                _field("self", "number", own, config=shown),
-                _field("label", "string", label),
+                field("level", "number", level),
+                field("value", "number", value, config=shown),
+                field("self", "number", own, config=shown),
+                field("label", "string", label),
             ]
         }
     ]
@@ -199,23 +196,7 @@ def _tempo(scene: Scene, query: Query, chosen: Chosen, within: TimeRange) -> lis
     asked = {"q": text, "limit": query.target["limit"], "spss": query.target["spss"]}
     asked |= {"start": int(within.start), "end": int(within.end)}
     found = get(f"{api}/search?{urlencode(asked)}")["traces"]
-    starts = [int(one["startTimeUnixNano"]) / 1e6 for one in found]
-    return [
-        {
-            "fields": [
-                _field("traceID", "string", [one["traceID"] for one in found]),
-                _field("Start time", "time", starts),
-                _field("Service", "string", [one.get("rootServiceName") for one in found]),
-                _field("Name", "string", [one.get("rootTraceName") for one in found]),
-                _field(
-                    "Duration",
-                    "number",
-                    [one.get("durationMs", 0) for one in found],
-                    config={"unit": "ms"},
-                ),
-            ]
-        }
-    ]
+    return [spans_frame(found) if query.target["tableType"] == "spans" else traces_frame(found)]
 
 
 def _trace(data: TracesData) -> Frame:
@@ -244,16 +225,16 @@ def _trace(data: TracesData) -> Frame:
     first = min(span.start_time_unix_nano for _, _, span in rows)
     return {
         "fields": [
-            _field("depth", "number", [depth for depth, _, _ in rows]),
-            _field("service", "string", [service for _, service, _ in rows]),
-            _field("name", "string", [span.name for _, _, span in rows]),
-            _field("start", "number", [(s.start_time_unix_nano - first) / 1e6 for *_, s in rows]),
-            _field(
+            field("depth", "number", [depth for depth, _, _ in rows]),
+            field("service", "string", [service for _, service, _ in rows]),
+            field("name", "string", [span.name for _, _, span in rows]),
+            field("start", "number", [(s.start_time_unix_nano - first) / 1e6 for *_, s in rows]),
+            field(
                 "duration",
                 "number",
                 [(s.end_time_unix_nano - s.start_time_unix_nano) / 1e6 for *_, s in rows],
             ),
-            _field("failed", "number", [int(s.status.code == 2) for *_, s in rows]),
+            field("failed", "number", [int(s.status.code == 2) for *_, s in rows]),
         ]
     }
 
@@ -266,49 +247,25 @@ def _service_map(scene: Scene, within: TimeRange) -> list[Frame]:
     return [
         {
             "fields": [
-                _field("id", "string", names),
-                _field("title", "string", names),
-                _field("mainstat", "number", [called[n] for n in names], config={"unit": "reqps"}),
+                field("id", "string", names),
+                field("title", "string", names),
+                field(
+                    "mainstat",
+                    "number",
+                    [called[n] for n in names],
+                    config={"unit": "reqps", "decimals": 2},
+                ),
             ]
         },
         {
             "fields": [
-                _field("id", "string", [f"{client}_{server}" for client, server in pairs]),
-                _field("source", "string", [client for client, _ in pairs]),
-                _field("target", "string", [server for _, server in pairs]),
-                _field("mainstat", "number", [one.value for one in arrows]),
+                field("id", "string", [f"{client}_{server}" for client, server in pairs]),
+                field("source", "string", [client for client, _ in pairs]),
+                field("target", "string", [server for _, server in pairs]),
+                field("mainstat", "number", [one.value for one in arrows]),
             ]
         },
     ]
-
-
-def _field(
-    name: str,
-    kind: str,
-    values: Sequence[Any],
-    labels: Mapping[str, str] | None = None,
-    config: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    return {
-        "name": name,
-        "type": kind,
-        "values": [_plain(value, kind) for value in values],
-        "labels": dict(labels or {}),
-        "config": dict(config or {}),
-    }
-
-
-def _plain(value: Any, kind: str) -> Any:
-    """A value as JSON has it; what is no number is null."""
-    if isinstance(value, datetime):
-        return value.replace(tzinfo=value.tzinfo or UTC).timestamp() * 1000
-    if isinstance(value, Decimal):
-        value = float(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if kind == "string" and value is not None and not isinstance(value, str):
-        return json.dumps(value, default=str)
-    return value
 
 
 _FRAMES: Mapping[str, Callable[[Scene, Query, Chosen, TimeRange], list[Frame]]] = {

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from PIL import Image
 
@@ -16,7 +16,7 @@ from tests.support.browser import dump_dom, node_project, run
 WIDTH = 1500
 # Of the page: its title, a row of the grid with its gap.
 _TITLE, _ROW = 44, 38
-_COLOURS = 256
+_COLOURS, _EXACT = 256, 160
 
 
 def bundle(scratch: Path) -> Path:
@@ -48,7 +48,16 @@ def draw(
 
 
 def _make_small(picture: Path) -> None:
-    """Keep the most different colours, for a threshold's may be on a few pixels: half the bytes."""
-    with Image.open(picture) as image:
-        small = image.convert("RGB").quantize(_COLOURS, Image.Quantize.MAXCOVERAGE)
+    """Keep the colours of large areas as they are, and the most different others: half the bytes.
+
+    The others, because a threshold's colour may be on a few pixels.
+    """
+    with Image.open(picture) as opened:
+        image = opened.convert("RGB")
+    found = sorted(image.getcolors(image.width * image.height) or (), reverse=True)
+    common = [part for _, colour in found[:_EXACT] for part in cast("tuple[int, ...]", colour)]
+    others = image.quantize(_COLOURS - _EXACT, Image.Quantize.MAXCOVERAGE).getpalette() or []
+    palette = Image.new("P", (1, 1))
+    palette.putpalette((common + others)[: 3 * _COLOURS])
+    small = image.quantize(palette=palette, dither=Image.Dither.NONE)
     small.save(picture, optimize=True)

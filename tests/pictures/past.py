@@ -16,7 +16,7 @@ _HOUR_S = 3600
 # everything would be eight million samples.
 _KEPT_S = {
     "llm_observatory": 1.1 * _HOUR_S,
-    "llm_cost_usd_total": 30 * _HOUR_S,
+    "llm_cost_usd_total": 50 * _HOUR_S,
     "llm_tokens_total": 30 * _HOUR_S,
     "llm_requests_total": 30 * _HOUR_S,
     "llm_estimated_cost_usd_total": 30 * _HOUR_S,
@@ -73,10 +73,11 @@ def _lines(seen: Sequence[Seen], labels: Mapping[str, str]) -> Iterator[str]:
             (one.at, one.values[series]) for one in seen if one.at > since and series in one.values
         ]
         for turn, (at, value) in enumerate(_evenly(steps)):
-            yield f"{shown} {value:.12g} {at:.3f}\n"
+            # In full: a digit less, and what is scraped next looks like a counter that began anew.
+            yield f"{shown} {value:.17g} {at:.3f}\n"
             if turn % 4 == 0 and name in _COMPARED and at > last.at - _COMPARED_S:
                 for week, factor in enumerate(_WEEKS, start=1):
-                    yield f"{shown} {value * factor:.12g} {at - week * _WEEK_S:.3f}\n"
+                    yield f"{shown} {value * factor:.17g} {at - week * _WEEK_S:.3f}\n"
     # What Prometheus itself notes of a scrape.
     for at, _ in _evenly([(one.at, 0.0) for one in seen]):
         yield f"up{{{scraped}}} 1 {at:.3f}\n"

@@ -1,7 +1,7 @@
-"""A day of the demo's shop, as Grafana would find it: rows in ClickHouse, a Prometheus' past.
+"""Two days of the demo's shop, as Grafana would find it: rows in ClickHouse, a Prometheus' past.
 
 The demo's services make the traces, on real SDKs, at ten times the speed. Each is then sent again
-at other times of the last day, as slow as it should have been; what the service shows after each
+at other times of those days, as slow as it should have been; what the service shows after each
 step is what Prometheus scraped then.
 """
 
@@ -20,12 +20,13 @@ from urllib.parse import urlsplit
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
+from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 from rich.console import Console
 
 from dashboards_py.generate import GENERATED
 from exporter.demo.run import Pace, Target, run_demo
 from tests.e2e.panel_sources import Scene
+from tests.pictures.moved import SPEED, moved, spans
 from tests.pictures.past import Seen, write_seen
 from tests.support.clickhouse_http import clickhouse_http_server
 from tests.support.otlp import NS
@@ -40,13 +41,10 @@ budgets:
   - {name: everything, period: month, amount_usd: 60}
   - {name: shop, period: day, amount_usd: 25}
 """
-_SPEED = 10
 _HOUR_S = 3600
 _DAY_S = 24 * _HOUR_S
 _STORED_MAX_S = 30.0
 _SEED = 7
-# Times that an SDK measures itself, in seconds, and says as an attribute.
-_MEASURED = ("time_to_first_chunk", "time_to_first_token")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +52,25 @@ class Size:
     """How much traffic there is: a test needs less than a picture."""
 
     rounds: int = 10
-    hours: int = 26
+    hours: int = 49
+    """Two days, so that there is a whole yesterday."""
     day_step_s: int = 1200
     hour_step_s: int = 30
     traces_per_hour: int = 720
     """At the busiest time; at the quietest it is a quarter."""
 
 
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """What Grafana would reach, and the traces of the demo that it was made from."""
+
+    scene: Scene
+    traces: Sequence[TracesData]
+
+
 @contextmanager
-def open_shop(directory: Path, size: Size) -> Iterator[Scene]:
-    """Give the data sources after a day of the shop."""
+def open_shop(directory: Path, size: Size) -> Iterator[Shop]:
+    """Give the data sources after some days of the shop."""
     traces = _demo_traces(directory / "demo", size)
     budgets = directory / "budgets.yaml"
     budgets.write_text(_BUDGETS)
@@ -103,7 +110,7 @@ def open_shop(directory: Path, size: Size) -> Iterator[Scene]:
         shown = service.metrics().value("llm_requests_total")
         prometheus.wait_for(f"sum(llm_requests_total) == {shown}")
         prometheus.wait_for("llm_budget_spent_usd > 0", lambda found: len(found) == 2)
-        yield Scene(prometheus, client, service)
+        yield Shop(Scene(prometheus, client, service), traces)
 
 
 def _demo_traces(directory: Path, size: Size) -> list[TracesData]:
@@ -120,7 +127,7 @@ def _demo_traces(directory: Path, size: Size) -> list[TracesData]:
             ),
             rounds=size.rounds,
             seed=_SEED,
-            pace=Pace(latency_scale=1 / _SPEED, pause_s=0.0),
+            pace=Pace(latency_scale=1 / SPEED, pause_s=0.0),
             console=Console(file=io.StringIO()),
         )
         ids = [
@@ -149,7 +156,7 @@ class _Replay:
         self._at = 0.0
 
     def day(self) -> list[Seen]:
-        """Send from a day ago until now."""
+        """Send from the first hour until now."""
         hour = time.time() - _HOUR_S
         self._at = time.time() - self._size.hours * _HOUR_S
         seen: list[Seen] = []
@@ -193,34 +200,6 @@ class _Replay:
         body = ExportTraceServiceRequest()
         for trace in self._random.choices(self._traces, k=count):
             ended = start + (self._at - start) * self._random.random()
-            body.MergeFrom(_moved(trace, round(ended * NS), self._random.getrandbits(64)))
+            body.MergeFrom(moved(trace, round(ended * NS), self._random.getrandbits(64)))
         assert self._service.export(body.SerializeToString()).status == 200
-        self._spans += sum(1 for _ in _spans(body))
-
-
-def _moved(trace: TracesData, end_ns: int, salt: int) -> ExportTraceServiceRequest:
-    """Return a trace at another time, as slow as it should have been, under an id of its own."""
-    moved = ExportTraceServiceRequest.FromString(trace.SerializeToString())
-    spans = list(_spans(moved))
-    last = max(span.end_time_unix_nano for span in spans)
-
-    def at(before: int) -> int:
-        return end_ns - (last - before) * _SPEED
-
-    for span in spans:
-        head, tail = int.from_bytes(span.trace_id[:8], "big"), span.trace_id[8:]
-        span.trace_id = (head ^ salt).to_bytes(8, "big") + tail
-        span.start_time_unix_nano = at(span.start_time_unix_nano)
-        span.end_time_unix_nano = at(span.end_time_unix_nano)
-        for event in span.events:
-            event.time_unix_nano = at(event.time_unix_nano)
-        for attribute in span.attributes:
-            if attribute.key.endswith(_MEASURED):
-                attribute.value.double_value *= _SPEED
-    return moved
-
-
-def _spans(of: TracesData | ExportTraceServiceRequest) -> Iterator[Span]:
-    for resource in of.resource_spans:
-        for scope in resource.scope_spans:
-            yield from scope.spans
+        self._spans += sum(1 for _ in spans(body))

@@ -17,6 +17,7 @@ from tests.support.notified import Inbox, receivers
 from tests.support.prometheus import Prometheus, Server, alertmanager_server, prometheus_server
 
 CONFIG = Path(__file__).parents[2] / "deploy/prometheus/prometheus.yml"
+RUNBOOKS = "https://wiki.example.com/runbooks"
 ROUTING_KEY = "0123456789abcdef0123456789abcdef"
 
 
@@ -40,6 +41,7 @@ def alertmanager_config(directory: Path, inbox: Inbox, **of_site: str) -> Path:
     (secrets / "slack_api_url").write_text(inbox.address("slack"))
     (secrets / "pagerduty_routing_key").write_text(ROUTING_KEY)
     site = Site(
+        runbook_base_url=RUNBOOKS,
         secrets_dir=str(secrets),
         webhook_url=inbox.address("webhook"),
         dead_mans_switch_url=inbox.address("switch"),
@@ -59,7 +61,7 @@ def alertmanager_config(directory: Path, inbox: Inbox, **of_site: str) -> Path:
 @contextmanager
 def alerting(directory: Path, target: str, thresholds: Thresholds) -> Iterator[Scene]:
     """Run both programs on the pack, scraping `target` (host:port) as the service."""
-    rules = rules_files(Configuration(thresholds=thresholds))
+    rules = rules_files(Configuration(thresholds=thresholds, site=Site(runbook_base_url=RUNBOOKS)))
     write(rules, directory / "pack")
     with (
         receivers() as inbox,

@@ -51,6 +51,9 @@ class Inbox:
         }
     )
 
+    first: dict[str, list[tuple[int, dict[str, str]]]] = field(default_factory=dict)
+    """What is answered first, status and headers by receiver; then comes its usual answer."""
+
     def address(self, name: str) -> str:
         return f"{self.url}/{name}"
 
@@ -80,7 +83,13 @@ def receivers() -> Iterator[Inbox]:
             inbox.notes.append(note)
             inbox.on_note(note)
             status, answer = inbox.answers[name]
+            headers: dict[str, str] = {}
+            if inbox.first.get(name):
+                status, headers = inbox.first[name].pop(0)
+                answer = b"busy"
             self.send_response(status)
+            for header, value in headers.items():
+                self.send_header(header, value)
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
             self.wfile.write(answer)

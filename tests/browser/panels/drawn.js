@@ -158,7 +158,7 @@ function nodeGraph({ data: [nodes, edges], width, height }) {
     const ordered = layer ? d3.sort(all, before) : all;
     ordered.forEach((id, at) =>
       place.set(id, {
-        x: 90 + (layer * (width - 200)) / Math.max(layers.length - 1, 1),
+        x: 90 + (layer * (width - 270)) / Math.max(layers.length - 1, 1),
         y: ((at + 0.5) * height) / ordered.length - 4,
       })
     );
@@ -181,7 +181,9 @@ function nodeGraph({ data: [nodes, edges], width, height }) {
     }
     const stat = column(nodes, 'mainstat');
     const second = column(nodes, 'secondarystat');
-    parts.push(e('text', { x, y: y + 4, textAnchor: 'middle', ...font, fontSize: Math.min(11, radius * 0.62), fill: theme.colors.text.primary }, stat ? shown(stat, stat.values[at]) : ''));
+    const inside = stat ? shown(stat, stat.values[at]) : '';
+    const fits = (1.8 * radius) / (0.58 * Math.max(inside.length, 1));
+    parts.push(e('text', { x, y: y + 4, textAnchor: 'middle', ...font, fontSize: Math.min(11, radius * 0.62, fits), fill: theme.colors.text.primary }, inside));
     const title = String(column(nodes, 'title')?.values[at] ?? id);
     parts.push(e('text', { x: x + radius + 5, y: y + 1, ...font, fontSize: 11, fill: theme.colors.text.primary }, clipped(title, 150)));
     if (second && radius > 12) {
@@ -218,6 +220,12 @@ function traces({ data: [frame], width, height }) {
   return e('svg', { width, height }, ...parts);
 }
 
-const text = ({ panel }) => e('div', { style: { padding: 8 } }, panel.options.content);
+// Of Markdown only what our notes use: **bold**.
+const text = ({ panel }) =>
+  e(
+    'div',
+    { style: { padding: 8 } },
+    ...panel.options.content.split('**').map((part, at) => (at % 2 ? e('b', {}, part) : part))
+  );
 
 module.exports = { barchart, heatmap, nodeGraph, traces, text };

@@ -67,9 +67,9 @@ function bargauge(props) {
     renderCounter: 0,
     width,
     height,
-    minVizHeight: 16,
-    maxVizHeight: 300,
-    minVizWidth: 8,
+    minVizHeight: options.minVizHeight,
+    maxVizHeight: options.maxVizHeight,
+    minVizWidth: options.minVizWidth,
     itemSpacing: 8,
     orientation: options.orientation,
     renderValue: ({ value, alignmentFactors, orientation, width, height }) =>
