@@ -11,6 +11,7 @@ from exporter.query.traceql.ast import (
     AnySets,
     By,
     Coalesce,
+    Contrast,
     Filter,
     Finds,
     Function,
@@ -28,6 +29,7 @@ from exporter.query.traceql.comparisons import nanoseconds
 from exporter.query.traceql.evaluate import FoundSet, Trace, evaluate, needed
 from exporter.query.traceql.fields import DERIVED, INTRINSICS
 from exporter.query.traceql.parse import FILTERS_MAX, NESTING_MAX, parse
+from exporter.query.traceql.stages import TOP_MAX
 from exporter.spans.condition import (
     EVERY_SPAN,
     AllOf,
@@ -155,6 +157,16 @@ def test_metrics_follow():
     assert parse("{}|rate()").metrics == Metrics(Measure.RATE)
 
 
+def test_a_comparison_has_a_selection():
+    a = compare(A, "=", True)
+    assert parse("{} | compare({.a})").metrics == Contrast(a, 10)
+    assert parse("{} | compare({}, 3, 0, 0)").metrics == Contrast(EVERY_SPAN, 3)
+    # As Traces Drilldown asks it.
+    query = parse("{nestedSetParent<0 && true} | compare({.a}, 10, 100, 200)")
+    within = column("Timestamp", ">=", 100), column("Timestamp", "<", 200)
+    assert query.metrics == Contrast(AllOf((a, *within)), 10)
+
+
 @pytest.mark.parametrize(
     ("text", "position", "message"),
     [
@@ -176,7 +188,18 @@ def test_metrics_follow():
         ("{ rootName = 1 }", 13, "rootName takes text in quotes"),
         ("{ nestedSetParent = 3 }", 20, "only < 0 (roots) and >= 0"),
         ("{ parent.a = 1 }", 2, "parent. is not served; use { } > { }"),
-        ("{} | compare({.a})", 5, "compare is not served; served are select, by"),
+        ("{} | sample({.a})", 5, "sample is not served; served are select, by"),
+        ("{} | compare()", 5, "compare() takes { ... }, a number of values"),
+        ("{} | compare(.a)", 5, "compare() takes { ... }, a number of values"),
+        ("{} | compare({.a}, 1, 2)", 5, "compare() takes { ... }, a number of values"),
+        ("{} | compare({.a} && {.b})", 5, "compare() takes one { }"),
+        ("{} | compare({.a}, 1.5)", 5, "compare() takes whole numbers after its { }"),
+        ("{} | compare({.a}, {.b})", 5, "compare() takes whole numbers after its { }"),
+        ("{} | compare({.a}, 0)", 5, f"compare() shows 1 to {TOP_MAX} values"),
+        ("{} | compare({.a}, 5, 20, 10)", 5, "compare() takes a start before an end"),
+        ("{} | compare({.a}) by (name)", 5, "compare() has no by(...)"),
+        ("{} | compare({.a}) | count() > 1", 21, "nothing can follow the metrics"),
+        ("{} | by(name) | compare({.a})", 16, "metrics are served of one { }"),
         ("{} | count()", 5, "count() has to be compared"),
         ("{} | avg(name) > 1", 5, "name is no number"),
         ("{} | by(name, .a)", 5, "by() takes one field"),

@@ -84,10 +84,12 @@ def range_json(series: Iterable[Series]) -> dict[str, Any]:
 
 
 def instant_json(series: Iterable[Series]) -> dict[str, Any]:
-    """Return one number of each series."""
+    """Return one number of each series that has one."""
     return {
         "series": [
-            {"labels": _labels(each.labels), "value": each.samples[0][1]} for each in series
+            {"labels": _labels(each.labels), "value": each.samples[0][1]}
+            for each in series
+            if each.samples
         ],
         "metrics": {"completedJobs": 1, "totalJobs": 1},
     }

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from exporter.query.traceql.ast import Named
 from exporter.spans.condition import AttributeField, ColumnField, Field, Scope, TraceField
-from exporter.spans.schema import SPAN_KINDS, STATUS_CODES, TOKEN_KINDS
+from exporter.spans.schema import SPAN_COLUMNS, SPAN_KINDS, STATUS_CODES, TOKEN_KINDS
 
 PREFIX = "observatory."
 """Before the names of what we found out about a span: `span.observatory.cost_usd`."""
@@ -87,6 +87,25 @@ INTRINSICS: dict[str, Field] = {
     "instrumentation:name": ColumnField("ScopeName"),
     "instrumentation:version": ColumnField("ScopeVersion"),
 }
+_OF_FEW_WORDS = {each.name for each in SPAN_COLUMNS if "LowCardinality" in each.clickhouse}
+COMPARED: dict[str, ColumnField] = {
+    **{
+        name: ColumnField(column)
+        for name, column in (
+            ("name", "SpanName"),
+            ("status", "StatusCode"),
+            ("statusMessage", "StatusMessage"),
+            ("kind", "SpanKind"),
+            ("instrumentation:name", "ScopeName"),
+        )
+    },
+    **{
+        f"span.{PREFIX}{name}": ColumnField(column)
+        for name, column in DERIVED.items()
+        if column in _OF_FEW_WORDS
+    },
+}
+"""What `compare` compares besides attributes: what has few values."""
 IDS: Mapping[str, int] = {
     "TraceId": 32,
     "SpanId": 16,
