@@ -13,12 +13,15 @@ JSON. What is of another kind is unequal, and neither less nor greater.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import ROUND_UP, Context, Decimal
 from typing import assert_never
 
+from clickhouse.columns import MAPS, Names, column_sql, column_type
 from clickhouse.reads.session import named_sql
+from clickhouse.terms import terms_clause
 from exporter.errors import WrongQueryError
 from exporter.spans.condition import (
     AllOf,
@@ -26,30 +29,19 @@ from exporter.spans.condition import (
     AttributeField,
     ColumnField,
     Compare,
+    CompareTerms,
     Comparison,
     Condition,
     Field,
     Not,
+    OfParent,
+    PlaceField,
     Scope,
     TraceField,
     Value,
 )
-from exporter.spans.schema import DERIVED_COLUMNS, SPAN_COLUMNS, TOKEN_KINDS
+from exporter.spans.schema import NANOSECONDS
 
-_TYPES = {column.name: column.clickhouse for column in (*SPAN_COLUMNS, *DERIVED_COLUMNS)}
-_TOKENS = [kind.column for kind in TOKEN_KINDS]
-_DERIVED = {
-    "TokensTotal": f"if(coalesce({', '.join(_TOKENS)}) IS NULL, NULL, "
-    + " + ".join(f"ifNull({column}, 0)" for column in _TOKENS)
-    + ")"
-}
-MAPS = {
-    Scope.SPAN: ("SpanAttributes", "SpanAttributeTypes"),
-    Scope.RESOURCE: ("ResourceAttributes", "ResourceAttributeTypes"),
-    Scope.INSTRUMENTATION: ("ScopeAttributes", "ScopeAttributeTypes"),
-    Scope.EVENT: ("`Events.Attributes`", "`Events.AttributeTypes`"),
-    Scope.LINK: ("`Links.Attributes`", "`Links.AttributeTypes`"),
-}
 _NS = "toUnixTimestamp64Nano(Timestamp)"
 # Of what is said of a trace: what it is compared as, and the question that finds the traces.
 _OF_TRACE = {
@@ -74,6 +66,15 @@ Known = str | int | float | bool
 _MONEY_TYPE = "Decimal(76, 30)"
 _MONEY_MAX = Decimal(10) ** 40
 _MONEY_DIGITS = Context(prec=76, rounding=ROUND_UP)
+_COMPARED: dict[Comparison, Callable[[float, float], bool]] = {
+    Comparison.EQUAL: operator.eq,
+    Comparison.LESS: operator.lt,
+    Comparison.LESS_OR_EQUAL: operator.le,
+    Comparison.GREATER: operator.gt,
+    Comparison.GREATER_OR_EQUAL: operator.ge,
+}
+# A parent that began before the time asked for is found if it did so within this.
+_BEFORE_NS = 15 * 60 * NANOSECONDS
 _INT64 = range(-(2**63), 2**63)
 _UINT64 = range(2**64)
 # A query's text is a tree of these, and ClickHouse refuses deep or long ones less clearly.
@@ -99,20 +100,6 @@ class Where:
     parameters: dict[str, object]
 
 
-@dataclass(slots=True)
-class Names:
-    """Binds values to parameters whose names start with a prefix and occur once."""
-
-    prefix: str = "c"
-    values: dict[str, object] = field(default_factory=dict[str, object])
-
-    def bind(self, value: object, type_: str) -> str:
-        """Return the mark that stands for a value in the text."""
-        name = f"{self.prefix}{len(self.values)}"
-        self.values[name] = value
-        return f"{{{name}:{type_}}}"
-
-
 def where(condition: Condition, prefix: str = "c", beyond: Beyond | None = None) -> Where:
     """Return a condition as a clause; raise WrongQueryError for what the store cannot compare.
 
@@ -127,23 +114,6 @@ def where(condition: Condition, prefix: str = "c", beyond: Beyond | None = None)
 def clause(condition: Condition, names: Names, beyond: Beyond | None = None) -> str:
     """Return a condition as a clause, its values added to `names`."""
     return _Writer(names, beyond).write(condition, DEPTH_MAX)
-
-
-def column_type(name: str) -> str:
-    """Return the ClickHouse type of a column; raise WrongQueryError when there is none."""
-    if name not in _TYPES:
-        raise WrongQueryError(f"the store has no column {name}")
-    return _TYPES[name]
-
-
-def column_sql(name: str) -> str:
-    """Return what reads a declared column, or one that is derived from others."""
-    return f"({_DERIVED[name]})" if name in _DERIVED else f"`{name}`"
-
-
-def presence(of: Field, names: Names) -> str:
-    """Return a clause that says whether a field is there."""
-    return clause(Compare(of, Comparison.NOT_EQUAL, None), names)
 
 
 class _Writer:
@@ -162,8 +132,14 @@ class _Writer:
                 return self._joined(conditions, " OR ", _NEVER, depth)
             case Not(inner):
                 return f"NOT {self.write(inner, depth - 1)}"
+            case OfParent(inner):
+                return self._of_parent(inner, depth)
             case Compare():
+                self._count()
                 return self._compare(condition)
+            case CompareTerms():
+                self._count()
+                return terms_clause(condition, self._names)
             case _:
                 assert_never(condition)
 
@@ -171,10 +147,12 @@ class _Writer:
         written = [self.write(part, depth - 1) for part in parts]
         return f"({word.join(written)})" if written else nothing
 
-    def _compare(self, asked: Compare) -> str:
+    def _count(self) -> None:
         self._left -= 1
         if self._left < 0:
             raise WrongQueryError(f"more than {COMPARISONS_MAX} comparisons")
+
+    def _compare(self, asked: Compare) -> str:
         if positive := _NEGATED.get(asked.comparison):
             return f"NOT {self._positive(asked.field, positive, asked.value)}"
         return self._positive(asked.field, asked.comparison, asked.value)
@@ -186,6 +164,8 @@ class _Writer:
             raise WrongQueryError("a pattern is text")
         if isinstance(of, TraceField):
             return self._trace(of, comparison, value)
+        if isinstance(of, PlaceField):
+            return self._children(of, comparison, value)
         if isinstance(of, ColumnField):
             return self._column(of.column, comparison, value)
         if value is None:
@@ -303,10 +283,27 @@ class _Writer:
         inside = self._scalar(column, type_, comparison, value)
         return f"(TraceId IN ({self._within(name, inside)}))"
 
-    def _within(self, name: str, condition: str) -> str:
+    def _of_parent(self, condition: Condition, depth: int) -> str:
+        inside = self.write(condition, depth - 1)
+        return f"((TraceId, ParentSpanId) IN ({self._within('parents_that', inside, _BEFORE_NS)}))"
+
+    def _children(self, of: PlaceField, comparison: Comparison, value: Value) -> str:
+        if of is not PlaceField.CHILDREN:
+            raise WrongQueryError(f"{of} cannot be compared")
+        if value is None or isinstance(value, str | bool):
+            return _NEVER
+        number = self._number(value)
+        many = f"uniqExact(SpanId) {comparison.value} {number}"
+        if not _COMPARED[comparison](0, value):
+            return f"((TraceId, SpanId) IN ({self._within('parents_of_many', many)}))"
+        # Spans without children are nobody's parents.
+        others = self._within("parents_of_many", f"NOT ({many})")
+        return f"((TraceId, SpanId) NOT IN ({others}))"
+
+    def _within(self, name: str, condition: str, before_ns: int = 0) -> str:
         if self._beyond is None:
-            raise WrongQueryError("content and traces can be asked for in a time range only")
-        start = self._names.bind(self._beyond.start_ns, "Int64")
+            raise WrongQueryError("this can be asked of spans in a time range only")
+        start = self._names.bind(self._beyond.start_ns - before_ns, "Int64")
         end = self._names.bind(self._beyond.end_ns, "Int64")
         text = named_sql(name).replace("/* start */", start).replace("/* end */", end)
         return text.replace("/* condition */", condition)

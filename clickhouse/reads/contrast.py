@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from clickhouse.conditions import Beyond, Names, clause, column_sql
+from clickhouse.columns import Names, column_sql
+from clickhouse.conditions import Beyond, clause
 from clickhouse.reads.series import Steps, spans_sql
 from clickhouse.reads.session import Session, named_sql
 from clickhouse.values import kind_sql

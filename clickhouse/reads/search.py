@@ -9,7 +9,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from clickhouse.conditions import Beyond, Names, clause, column_sql
+from clickhouse.columns import Names, column_sql
+from clickhouse.conditions import Beyond, clause
 from clickhouse.reads.session import Session, named_sql
 from clickhouse.values import kind_sql, text_sql
 from exporter.errors import WrongQueryError

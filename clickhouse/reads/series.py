@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from clickhouse.conditions import Beyond, Names, clause
+from clickhouse.columns import Names
+from clickhouse.conditions import Beyond, clause
 from clickhouse.reads.session import Session, named_sql
 from clickhouse.values import kind_sql, number_sql, text_sql
 from exporter.errors import WrongQueryError

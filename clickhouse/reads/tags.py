@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from clickhouse.conditions import Beyond, Names, clause
+from clickhouse.columns import Names
+from clickhouse.conditions import Beyond, clause
 from clickhouse.reads.session import Session, named_sql
 from clickhouse.values import kind_sql, text_sql
 from exporter.spans.condition import Condition, Field, Scope

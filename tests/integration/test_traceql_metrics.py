@@ -156,7 +156,7 @@ def by_label(found: list[Series]) -> Values:
 # What is computed -----------------------------------------------------------------------------
 
 FILTERS = {
-    "{}": lambda seen: bool(seen),
+    "{}": bool,
     "{ status = error }": lambda seen: seen.failed,
     "{ duration > 2s }": lambda seen: seen.duration_ns > 2 * NS,
     '{ resource.zone = "x" && .route != nil }': lambda seen: (

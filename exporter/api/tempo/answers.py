@@ -11,13 +11,14 @@ from typing import Any
 
 from exporter.query.search import Exemplar, FoundSpan, FoundSpans, FoundTrace, FoundTraces, Series
 from exporter.query.traceql.evaluate import Shown
-from exporter.query.traceql.fields import DERIVED, INTRINSICS, PREFIX, ROOT
-from exporter.spans.condition import Scope
+from exporter.query.traceql.fields import DERIVED, INTRINSICS, PREFIX
+from exporter.spans.condition import PlaceField, Scope
 from exporter.spans.schema import NANOSECONDS
 
 _UINT32_MAX = 2**32 - 1
+_NESTED = (PlaceField.PARENT, PlaceField.LEFT, PlaceField.RIGHT)
 _TAG_TYPES = {kind: kind for kind in ("int", "bool", "duration", "keyword")} | {"double": "float"}
-INTRINSIC_TAGS = [name for name in INTRINSICS if name != ROOT]
+INTRINSIC_TAGS = [name for name in INTRINSICS if name not in _NESTED]
 
 
 def search_json(found: FoundTraces) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from typing import TypeVar
 from exporter.errors import WrongQueryError
 from exporter.query.search import Search, SeriesSearch, ValuesSearch
 from exporter.query.traceql.ast import Filter, Named, Query
-from exporter.query.traceql.comparisons import nanoseconds
 from exporter.query.traceql.fields import attribute, intrinsic
+from exporter.query.traceql.literals import nanoseconds
 from exporter.query.traceql.parse import is_query, parse
 from exporter.spans.condition import (
     EVERY_SPAN,

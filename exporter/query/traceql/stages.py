@@ -24,15 +24,15 @@ from exporter.query.traceql.ast import (
     Stage,
     Threshold,
 )
-from exporter.query.traceql.comparisons import Comparisons, Literal
-from exporter.query.traceql.fields import NUMERIC
+from exporter.query.traceql.comparisons import Comparisons
+from exporter.query.traceql.fields import NUMERIC, is_of_span
+from exporter.query.traceql.literals import Literal
 from exporter.spans.condition import (
     AllOf,
     AttributeField,
     ColumnField,
     Compare,
     Comparison,
-    TraceField,
 )
 
 STAGES_MAX = 10
@@ -95,7 +95,7 @@ class Stages:
             case "select" if arguments:
                 return Select(tuple(self._comparisons.field(each) for each in arguments))
             case "by" if len(arguments) == 1:
-                return By(self._comparisons.field(arguments[0]))
+                return By(self._of_span(self._comparisons.field(arguments[0]), position))
             case "coalesce" if not arguments:
                 return Coalesce()
             case "select" | "by" | "coalesce":
@@ -189,10 +189,14 @@ class Stages:
         fields = tuple(self._comparisons.field(each) for each in by.children[1:] if each)
         if not 0 < len(fields) <= BY_MAX:
             raise self._wrong(f"by() takes 1 to {BY_MAX} fields", position)
-        for each in fields:
-            if isinstance(each.field, TraceField):
-                raise self._wrong(f"metrics by {each.name} are not served", position)
-        return fields
+        return tuple(self._of_span(each, position) for each in fields)
+
+    def _of_span(self, named: Named, position: int) -> Named:
+        if not is_of_span(named):
+            raise self._wrong(
+                f"by({named.name}) is not served: a span alone does not say it", position
+            )
+        return named
 
     def _quantile(self, tree: Any, position: int) -> float:
         found = self._comparisons.operand(tree)
