@@ -23,7 +23,8 @@ _SQL = {
     Operation.MULTIPLY: "({} * {})",
     Operation.DIVIDE: "({} / nullIf({}, 0))",
     Operation.REMAINDER: "({} % nullIf({}, 0))",
-    Operation.POWER: "pow({}, {})",
+    # Zero to a negative power is a division by zero. Said so, the number is written once.
+    Operation.POWER: "arrayMap(x -> if(isFinite(x), x, NULL), [pow({}, {})])[1]",
 }
 _NOT_KNOWN = "CAST(NULL, 'Nullable(Float64)')"
 

@@ -1,9 +1,9 @@
 """Whether spans are stored twice: a client that got no answer sends its batch again.
 
 To take each span once costs more than most questions, and hardly any store has repeats. So it is
-first asked whether a time has any, and what was found out is remembered: five minutes that have
-as many rows as when all of them were different spans have no repeats now. The rows of a time are
-counted by the table's key alone, so a question that comes again is told in a few milliseconds.
+first asked whether a time has any, and what was found out of five minutes is remembered for as long
+as they have as many rows. The rows of a time are counted by the table's key alone, so a question
+that comes again is told in a few milliseconds.
 
 A repeat begins when its span does: one that is in other five minutes is not noticed.
 """
@@ -31,7 +31,8 @@ class Repeats:
     """Knows which times have spans that are stored twice. For several threads."""
 
     def __init__(self) -> None:
-        self._unique: OrderedDict[int, int] = OrderedDict()
+        self._known: OrderedDict[int, tuple[int, int]] = OrderedDict()
+        """Rows and different spans by bucket."""
         self._lock = threading.Lock()
 
     def may_be(self, session: Session, start_ns: int, end_ns: int) -> bool:
@@ -43,17 +44,22 @@ class Repeats:
             newest_s = start_s
         found = _rows(session, newest_s, end_s)
         unknown = self._unknown(newest_s, end_s, dict(found))
-        if not unknown:
-            return False
-        checked = _up_to(CHECKED_ROWS_MAX, unknown)
-        repeated = self._check(session, newest_s, end_s, checked)
-        return repeated or len(checked) < len(unknown) or len(found) > REMEMBERED_MAX
+        if unknown:
+            looked_at = _up_to(CHECKED_ROWS_MAX, unknown)
+            self._look(session, newest_s, end_s, looked_at)
+            if len(looked_at) < len(unknown) or len(found) > REMEMBERED_MAX:
+                return True
+        with self._lock:
+            return any(rows != spans for rows, spans in self._of(start_s, end_s))
+
+    def _of(self, start_s: int, end_s: int) -> list[tuple[int, int]]:
+        return [each for at, each in self._known.items() if start_s <= at < end_s]
 
     def _as_remembered(self, session: Session, start_s: int, end_s: int) -> bool:
         if end_s <= start_s:
             return True
         with self._lock:
-            known = sum(rows for at, rows in self._unique.items() if start_s <= at < end_s)
+            known = sum(rows for rows, _ in self._of(start_s, end_s))
         times = {"start_s": start_s, "end_s": end_s, "limit": 1}
         ((rows,),) = session.rows(named_sql("bucket_rows"), times)
         return rows == known
@@ -61,22 +67,22 @@ class Repeats:
     def _unknown(self, start_s: int, end_s: int, found: dict[int, int]) -> list[tuple[int, int]]:
         """Return the buckets to look at; forget those of which the rows are gone."""
         with self._lock:
-            for bucket in [at for at in self._unique if start_s <= at < end_s and at not in found]:
-                del self._unique[bucket]
-            return [each for each in found.items() if self._unique.get(each[0]) != each[1]]
+            for bucket in [at for at in self._known if start_s <= at < end_s and at not in found]:
+                del self._known[bucket]
+            return [
+                each for each in found.items() if self._known.get(each[0], (0, 0))[0] != each[1]
+            ]
 
-    def _check(self, session: Session, start_s: int, end_s: int, buckets: Sequence[int]) -> bool:
-        """Look at the spans of some buckets; remember those without repeats."""
+    def _look(self, session: Session, start_s: int, end_s: int, buckets: Sequence[int]) -> None:
+        """Count the spans of some buckets, and remember them."""
         times = {"start_s": start_s, "end_s": end_s, "limit": len(buckets)}
         found = session.rows(named_sql("spans_by_bucket"), times | {"buckets": list(buckets)})
         with self._lock:
             for bucket, rows, spans in found:
-                self._unique.pop(bucket, None)
-                if rows == spans:
-                    self._unique[bucket] = rows
-            while len(self._unique) > REMEMBERED_MAX:
-                self._unique.popitem(last=False)
-        return any(rows != spans for _, rows, spans in found)
+                self._known.pop(bucket, None)
+                self._known[bucket] = rows, spans
+            while len(self._known) > REMEMBERED_MAX:
+                self._known.popitem(last=False)
 
 
 def _rows(session: Session, start_s: int, end_s: int) -> list[tuple[int, int]]:

@@ -263,6 +263,10 @@ def search(address: Address, q: str) -> tuple[FoundTrace, ...]:
 
 
 NESTED = "nestedSetParent, nestedSetLeft, nestedSetRight"
+STRUCTURE = (
+    "({nestedSetParent<0 && true} &>> { true }) || ({nestedSetParent<0}) "
+    f"| select(status, resource.service.name, name, {NESTED}, childCount)"
+)
 
 
 @pytest.mark.parametrize(
@@ -270,8 +274,7 @@ NESTED = "nestedSetParent, nestedSetLeft, nestedSetRight"
     [
         f"{{}} | select({NESTED}, childCount)",
         # As the structure tab of Traces Drilldown asks.
-        f"({{nestedSetParent<0 && true}} &>> {{ true }}) || ({{nestedSetParent<0}}) "
-        f"| select(status, resource.service.name, name, {NESTED}, childCount)",
+        STRUCTURE,
     ],
 )
 def test_nested_sets_tell_who_is_below_whom(client: Client, address: Address, q: str):
