@@ -16,9 +16,9 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import ROUND_UP, Context, Decimal
 from typing import assert_never
 
+from clickhouse.bound import money, number
 from clickhouse.columns import MAPS, Names, column_sql, column_type
 from clickhouse.reads.session import named_sql
 from clickhouse.terms import terms_clause
@@ -62,10 +62,6 @@ _NEGATED = {
 _TEXT_TYPES = {"String", "LowCardinality(String)"}
 _NEVER = "0"
 Known = str | int | float | bool
-# Decimals that money is compared with: more digits than it has, so nothing is rounded into equal.
-_MONEY_TYPE = "Decimal(76, 30)"
-_MONEY_MAX = Decimal(10) ** 40
-_MONEY_DIGITS = Context(prec=76, rounding=ROUND_UP)
 _COMPARED: dict[Comparison, Callable[[float, float], bool]] = {
     Comparison.EQUAL: operator.eq,
     Comparison.LESS: operator.lt,
@@ -75,8 +71,6 @@ _COMPARED: dict[Comparison, Callable[[float, float], bool]] = {
 }
 # A parent that began before the time asked for is found if it did so within this.
 _BEFORE_NS = 15 * 60 * NANOSECONDS
-_INT64 = range(-(2**63), 2**63)
-_UINT64 = range(2**64)
 # A query's text is a tree of these, and ClickHouse refuses deep or long ones less clearly.
 COMPARISONS_MAX = 200
 DEPTH_MAX = 40
@@ -202,11 +196,13 @@ class _Writer:
         if isinstance(value, bool):
             return f"{column} {_is(comparison)} {str(value).lower()}"
         if type_.startswith("Decimal"):
-            return f"{column} {comparison.value} {self._names.bind(_money(value), _MONEY_TYPE)}"
+            return f"{column} {comparison.value} {money(value, self._names)}"
         if type_.startswith("DateTime64"):
-            return f"toUnixTimestamp64Nano({column}) {comparison.value} {self._number(value)}"
+            return (
+                f"toUnixTimestamp64Nano({column}) {comparison.value} {number(value, self._names)}"
+            )
         if type_.startswith("UInt"):
-            return f"{column} {comparison.value} {self._number(value)}"
+            return f"{column} {comparison.value} {number(value, self._names)}"
         raise WrongQueryError("this column cannot be compared")
 
     def _text(self, column: str, comparison: Comparison, value: str) -> str:
@@ -215,13 +211,6 @@ class _Writer:
             # The second part is computed before any row is read: a pattern that is none is said so.
             return f"(match({column}, {pattern}) AND isNotNull(match('', {pattern})))"
         return f"{column} {comparison.value} {self._names.bind(value, 'String')}"
-
-    def _number(self, value: float) -> str:
-        if isinstance(value, int) and value in _INT64:
-            return self._names.bind(value, "Int64")
-        if isinstance(value, int) and value in _UINT64:
-            return self._names.bind(value, "UInt64")
-        return self._names.bind(_double(value), "Float64")
 
     # Attributes -----------------------------------------------------------------------------
 
@@ -272,8 +261,10 @@ class _Writer:
             compared = self._text(text, comparison, value)
             plain = f"{kind} NOT IN ('int', 'double', 'bool', 'empty')"
             return f"({there} AND {compared} AND {plain})"
-        as_int = f"ifNull(toInt64OrNull({text}) {comparison.value} {self._number(value)}, 0)"
-        as_double = f"ifNull(toFloat64OrNull({text}) {comparison.value} {self._number(value)}, 0)"
+        as_int = f"ifNull(toInt64OrNull({text}) {comparison.value} {number(value, self._names)}, 0)"
+        as_double = (
+            f"ifNull(toFloat64OrNull({text}) {comparison.value} {number(value, self._names)}, 0)"
+        )
         return f"({there} AND multiIf({kind} = 'int', {as_int}, {kind} = 'double', {as_double}, 0))"
 
     # Beyond the span's row -------------------------------------------------------------------
@@ -292,8 +283,7 @@ class _Writer:
             raise WrongQueryError(f"{of} cannot be compared")
         if value is None or isinstance(value, str | bool):
             return _NEVER
-        number = self._number(value)
-        many = f"uniqExact(SpanId) {comparison.value} {number}"
+        many = f"uniqExact(SpanId) {comparison.value} {number(value, self._names)}"
         if not _COMPARED[comparison](0, value):
             return f"((TraceId, SpanId) IN ({self._within('parents_of_many', many)}))"
         # Spans without children are nobody's parents.
@@ -323,19 +313,3 @@ def _is(comparison: Comparison) -> str:
     if comparison is not Comparison.EQUAL:
         raise WrongQueryError("true and false are compared by = and != only")
     return comparison.value
-
-
-def _money(value: float) -> Decimal:
-    exact = Decimal(value) if isinstance(value, int) else Decimal(repr(value))
-    if exact.is_nan():
-        raise WrongQueryError("not a number")
-    # Nothing in the table is near these.
-    within = max(min(exact, _MONEY_MAX), -_MONEY_MAX)
-    return within.quantize(Decimal("1e-30"), context=_MONEY_DIGITS)
-
-
-def _double(value: float) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        return float("inf") if value > 0 else float("-inf")
