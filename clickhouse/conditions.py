@@ -13,6 +13,7 @@ JSON. What is of another kind is unequal, and neither less nor greater.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
@@ -20,6 +21,7 @@ from typing import assert_never
 from clickhouse.binding import Names
 from clickhouse.columns import MAPS, column_sql, column_type
 from clickhouse.reads.session import named_sql
+from clickhouse.terms import terms_clause
 from exporter.errors import WrongQueryError
 from exporter.spans.condition import (
     AllOf,
@@ -27,14 +29,18 @@ from exporter.spans.condition import (
     AttributeField,
     ColumnField,
     Compare,
+    CompareTerms,
     Comparison,
     Condition,
     Field,
     Not,
+    OfParent,
+    PlaceField,
     Scope,
     TraceField,
     Value,
 )
+from exporter.spans.schema import NANOSECONDS
 
 _NS = "toUnixTimestamp64Nano(Timestamp)"
 # Of what is said of a trace: what it is compared as, and the question that finds the traces.
@@ -56,6 +62,15 @@ _NEGATED = {
 _TEXT_TYPES = {"String", "LowCardinality(String)"}
 _NEVER = "0"
 Known = str | int | float | bool
+_COMPARED: dict[Comparison, Callable[[float, float], bool]] = {
+    Comparison.EQUAL: operator.eq,
+    Comparison.LESS: operator.lt,
+    Comparison.LESS_OR_EQUAL: operator.le,
+    Comparison.GREATER: operator.gt,
+    Comparison.GREATER_OR_EQUAL: operator.ge,
+}
+# A parent that began before the time asked for is found if it did so within this.
+_BEFORE_NS = 15 * 60 * NANOSECONDS
 # A query's text is a tree of these, and ClickHouse refuses deep or long ones less clearly.
 COMPARISONS_MAX = 200
 DEPTH_MAX = 40
@@ -95,11 +110,6 @@ def clause(condition: Condition, names: Names, beyond: Beyond | None = None) -> 
     return _Writer(names, beyond).write(condition, DEPTH_MAX)
 
 
-def presence(of: Field, names: Names) -> str:
-    """Return a clause that says whether a field is there."""
-    return clause(Compare(of, Comparison.NOT_EQUAL, None), names)
-
-
 class _Writer:
     def __init__(self, names: Names, beyond: Beyond | None) -> None:
         self._names = names
@@ -116,8 +126,14 @@ class _Writer:
                 return self._joined(conditions, " OR ", _NEVER, depth)
             case Not(inner):
                 return f"NOT {self.write(inner, depth - 1)}"
+            case OfParent(inner):
+                return self._of_parent(inner, depth)
             case Compare():
+                self._count()
                 return self._compare(condition)
+            case CompareTerms():
+                self._count()
+                return terms_clause(condition, self._names)
             case _:
                 assert_never(condition)
 
@@ -125,10 +141,12 @@ class _Writer:
         written = [self.write(part, depth - 1) for part in parts]
         return f"({word.join(written)})" if written else nothing
 
-    def _compare(self, asked: Compare) -> str:
+    def _count(self) -> None:
         self._left -= 1
         if self._left < 0:
             raise WrongQueryError(f"more than {COMPARISONS_MAX} comparisons")
+
+    def _compare(self, asked: Compare) -> str:
         if positive := _NEGATED.get(asked.comparison):
             return f"NOT {self._positive(asked.field, positive, asked.value)}"
         return self._positive(asked.field, asked.comparison, asked.value)
@@ -140,6 +158,8 @@ class _Writer:
             raise WrongQueryError("a pattern is text")
         if isinstance(of, TraceField):
             return self._trace(of, comparison, value)
+        if isinstance(of, PlaceField):
+            return self._children(of, comparison, value)
         if isinstance(of, ColumnField):
             return self._column(of.column, comparison, value)
         if value is None:
@@ -251,10 +271,26 @@ class _Writer:
         inside = self._scalar(column, type_, comparison, value)
         return f"(TraceId IN ({self._within(name, inside)}))"
 
-    def _within(self, name: str, condition: str) -> str:
+    def _of_parent(self, condition: Condition, depth: int) -> str:
+        inside = self.write(condition, depth - 1)
+        return f"((TraceId, ParentSpanId) IN ({self._within('parents_that', inside, _BEFORE_NS)}))"
+
+    def _children(self, of: PlaceField, comparison: Comparison, value: Value) -> str:
+        if of is not PlaceField.CHILDREN:
+            raise WrongQueryError(f"{of} cannot be compared")
+        if value is None or isinstance(value, str | bool):
+            return _NEVER
+        many = f"uniqExact(SpanId) {comparison.value} {self._names.number(value)}"
+        if not _COMPARED[comparison](0, value):
+            return f"((TraceId, SpanId) IN ({self._within('parents_of_many', many)}))"
+        # Spans without children are nobody's parents.
+        others = self._within("parents_of_many", f"NOT ({many})")
+        return f"((TraceId, SpanId) NOT IN ({others}))"
+
+    def _within(self, name: str, condition: str, before_ns: int = 0) -> str:
         if self._beyond is None:
-            raise WrongQueryError("content and traces can be asked for in a time range only")
-        start = self._names.bind(self._beyond.start_ns, "Int64")
+            raise WrongQueryError("this can be asked of spans in a time range only")
+        start = self._names.bind(self._beyond.start_ns - before_ns, "Int64")
         end = self._names.bind(self._beyond.end_ns, "Int64")
         text = named_sql(name).replace("/* start */", start).replace("/* end */", end)
         return text.replace("/* condition */", condition)

@@ -31,14 +31,15 @@ def kind_sql(field: Field, names: Names) -> str:
     raise WrongQueryError("this is said of whole traces, not of spans")
 
 
-def number_sql(field: Field, names: Names) -> str:
+def number_sql(field: Field, names: Names, *, seconds: bool = True) -> str:
     """Return what reads a field as Nullable(Float64): null where it is no number.
 
-    Times are seconds, as in Tempo's metrics.
+    Times are seconds, as in Tempo's metrics; else nanoseconds.
     """
     if isinstance(field, ColumnField):
         number = f"toFloat64({column_sql(field.column)})"
-        return f"({number} / 1e9)" if _column_kind(field.column) == "duration" else number
+        in_seconds = seconds and _column_kind(field.column) == "duration"
+        return f"({number} / 1e9)" if in_seconds else number
     if isinstance(field, AttributeField):
         text, kind = _attribute(field, names)
         return f"if({kind} IN ('int', 'double'), toFloat64OrNull({text}), NULL)"

@@ -192,6 +192,8 @@ def _columns(condition: Condition) -> Iterator[str]:
             yield from _columns(inner)
         case Compare(field):
             yield field.column if isinstance(field, ColumnField) else "SpanAttributes"
+        case _:
+            yield "SpanAttributes"
 
 
 def _name(column: str) -> str:

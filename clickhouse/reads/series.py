@@ -12,8 +12,10 @@ from clickhouse.conditions import Beyond, clause
 from clickhouse.reads.session import Session, named_sql
 from clickhouse.values import kind_sql, number_sql, text_sql
 from exporter.errors import WrongQueryError
-from exporter.spans.condition import Condition, Field
+from exporter.spans.condition import ColumnField, Condition, Field
+from exporter.spans.schema import TOKEN_KINDS
 
+_USAGE = {"CostUsd", "TokensTotal", *(kind.column for kind in TOKEN_KINDS)}
 ROWS_MAX = 200_000
 """Points of all series of an answer."""
 
@@ -39,6 +41,11 @@ class Steps:
     end_ns: int
     step_ns: int
 
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return -(-(self.end_ns - self.start_ns) // self.step_ns)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
@@ -51,6 +58,13 @@ class Asked:
     quantiles: tuple[float, ...] = ()
     by: tuple[Field, ...] = ()
     exemplars: bool = False
+    once: bool = False
+    """Whether spans may be stored twice, and each has to be taken once."""
+
+    @property
+    def of_usage(self) -> bool:
+        """Whether usage is computed with: what repeats that of another span is left out."""
+        return isinstance(self.of, ColumnField) and self.of.column in _USAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +92,14 @@ def points(session: Session, asked: Asked, steps: Steps) -> list[Point]:
     condition = clause(asked.condition, names, asked.beyond)
     if number:
         condition = f"({condition} AND isFinite({number}))"
+    if asked.of_usage:
+        condition = f"(UsageRole != 'duplicate' AND {condition})"
     rows = session.rows(
         named_sql("metrics_range")
         .replace("/* groups */", groups)
         .replace("/* measure */", _measure(asked, number, names))
         .replace("/* exemplar */", _exemplar(asked, number))
-        .replace("/* condition */", condition),
+        .replace("/* spans */", spans_sql(condition, once=asked.once)),
         names.values
         | {
             "start_ns": steps.start_ns,
@@ -97,6 +113,13 @@ def points(session: Session, asked: Asked, steps: Steps) -> list[Point]:
             f"the answer has more than {ROWS_MAX} points: ask for longer steps or fewer labels"
         )
     return [_point(row, asked) for row in rows]
+
+
+def spans_sql(condition: str, *, once: bool) -> str:
+    """Return the question for the spans of a time; `once`: each span once."""
+    return named_sql("spans_once" if once else "spans_in_time").replace(
+        "/* condition */", condition
+    )
 
 
 def _measure(asked: Asked, number: str, names: Names) -> str:

@@ -4,11 +4,7 @@ SELECT
     /* groups */
     /* measure */ AS Value,
     /* exemplar */ AS Exemplar
-FROM otel_traces
-WHERE Timestamp >= fromUnixTimestamp64Nano({start_ns:Int64})
-    AND Timestamp < fromUnixTimestamp64Nano({end_ns:Int64})
-    AND UsageRole != 'duplicate'
-    AND /* condition */
+FROM (/* spans */)
 GROUP BY ALL
 ORDER BY ALL
 LIMIT {limit:UInt64}

@@ -20,10 +20,11 @@ from exporter.query.search import (
     FoundTraces,
     Search,
 )
-from exporter.query.traceql.ast import AnySets, Filter, Named, Query, Select, filters, shown
+from exporter.query.traceql.ast import AnySets, Filter, Query, Select, filters, shown
 from exporter.query.traceql.evaluate import FoundSet, Shown, Trace, computed, evaluate, needed
-from exporter.query.traceql.fields import ROOT
-from exporter.spans.condition import EVERY_SPAN, AnyOf, Condition, Field, TraceField
+from exporter.query.traceql.fields import is_of_span
+from exporter.query.traceql.places import Place, places
+from exporter.spans.condition import EVERY_SPAN, AnyOf, Condition, Field, PlaceField
 
 CANDIDATES_MAX = 5_000
 """Traces whose relations and stages are worked out for one search."""
@@ -34,7 +35,7 @@ _ORDERS = {
     "tokens": reads.Order.TOKENS,
 }
 # What an answer says of every span, or of its trace.
-_ALWAYS_SHOWN = {ROOT, "name", "span:name", "duration", "span:duration", "span:id", "trace:id"}
+_ALWAYS_SHOWN = {"name", "span:name", "duration", "span:duration", "span:id", "trace:id"}
 
 
 class SearchQuestions:
@@ -78,7 +79,14 @@ class _Search:
         self._shown = {
             each.name: each
             for each in shown(asked.query)
-            if each.name not in _ALWAYS_SHOWN and not isinstance(each.field, TraceField)
+            if each.name not in _ALWAYS_SHOWN and is_of_span(each)
+        }
+        self._places = {
+            each.name: each.field
+            for stage in asked.query.stages
+            if isinstance(stage, Select)
+            for each in stage.fields
+            if isinstance(each.field, PlaceField)
         }
         self._wanted = reads.Wanted(
             conditions=tuple(each.condition for each in self._filters),
@@ -100,10 +108,42 @@ class _Search:
         ids = reads.trace_ids(self._session, self._wanted, self._asked.traces)
         table = self._spans(ids, AnyOf(self._wanted.conditions), self._asked.spans)
         found: dict[str, list[FoundSpans]] = {one: [] for one in ids}
+        members = dict(self._members(ids)) if self._places else {}
         for trace_id, rows in _by_trace(table):
-            spans = tuple(_span(row, self._shown) for row in rows)
+            placed = self._placed(*members[trace_id]) if self._places else {}
+            spans = tuple(self._span(row, placed) for row in rows)
             found[trace_id] = [FoundSpans(matched=rows[0]["Matched"], spans=spans)]
         return {one: sets for one, sets in found.items() if sets}
+
+    def _members(self, ids: Sequence[str]) -> Iterator[tuple[str, tuple[list[str], list[str]]]]:
+        """Yield the ids of every span of traces, and those of their parents."""
+        if ids:
+            table = reads.skeleton(self._session, ids, self.time_of(ids), (), self._beyond, {})
+            for trace_id, rows in _by_trace(table):
+                yield (
+                    trace_id,
+                    ([row["SpanId"] for row in rows], [row["ParentSpanId"] for row in rows]),
+                )
+
+    def _placed(self, ids: Sequence[str], parents: Sequence[str]) -> dict[str, Place]:
+        return dict(zip(ids, places(ids, parents), strict=True))
+
+    def _span(self, row: dict[str, Any], placed: Mapping[str, Place]) -> FoundSpan:
+        values: list[tuple[str, Shown]] = [
+            (each.key, (row[f"Text{at}"], row[f"Kind{at}"]))
+            for at, each in enumerate(self._shown.values())
+        ]
+        values += [
+            (name, (str(placed[row["SpanId"]][field]), "int"))
+            for name, field in self._places.items()
+        ]
+        return FoundSpan(
+            span_id=row["SpanId"],
+            name=row["SpanName"],
+            start_ns=row["StartNs"],
+            duration_ns=row["Duration"],
+            values=tuple(value for value in values if value[1][0] is not None),
+        )
 
     def worked_out(self) -> dict[str, list[FoundSpans]]:
         """Return what is found, by trace, where it takes whole traces to tell."""
@@ -148,8 +188,12 @@ class _Search:
             for at in each.spans[:most]
         }
         table = self._spans(list(found), EVERY_SPAN, len(wanted), tuple(sorted(wanted)))
+        placed = {
+            trace_id: self._placed(trace.ids, trace.parents) if self._places else {}
+            for trace_id, (trace, _) in found.items()
+        }
         spans = {
-            (trace_id, row["SpanId"]): _span(row, self._shown)
+            (trace_id, row["SpanId"]): self._span(row, placed[trace_id])
             for trace_id, rows in _by_trace(table)
             for row in rows
         }
@@ -198,19 +242,6 @@ def _evaluated(rows: list[dict[str, Any]], met: int, fields: Mapping[str, Field]
             name: [(row[f"Text{at}"], row[f"Kind{at}"]) for row in rows]
             for at, name in enumerate(fields)
         },
-    )
-
-
-def _span(row: dict[str, Any], fields: Mapping[str, Named]) -> FoundSpan:
-    values: list[tuple[str, Shown]] = [
-        (each.key, (row[f"Text{at}"], row[f"Kind{at}"])) for at, each in enumerate(fields.values())
-    ]
-    return FoundSpan(
-        span_id=row["SpanId"],
-        name=row["SpanName"],
-        start_ns=row["StartNs"],
-        duration_ns=row["Duration"],
-        values=tuple(value for value in values if value[1][0] is not None),
     )
 
 

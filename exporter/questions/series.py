@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 from clickhouse.conditions import Beyond
 from clickhouse.reads import series as reads
+from clickhouse.reads.repeats import Repeats
 from clickhouse.reads.session import ReadPool
 from exporter.cancellation import Cancellation
 from exporter.errors import WrongQueryError
 from exporter.query.search import Exemplar, Series, SeriesSearch
-from exporter.query.traceql.ast import Filter, Measure, Metrics
+from exporter.query.traceql.ast import Contrast, Filter, Measure, Metrics
 from exporter.query.traceql.evaluate import Shown
+from exporter.questions.contrast import contrast
 from exporter.spans.schema import NANOSECONDS
 
 _COMPUTED = {
@@ -36,6 +38,7 @@ class SeriesQuestions:
     def __init__(self, pool: ReadPool, is_content: Callable[[str], bool]) -> None:
         self._pool = pool
         self._is_content = is_content
+        self._repeats = Repeats()
 
     def series(self, asked: SeriesSearch, cancellation: Cancellation) -> list[Series]:
         """Return the series, sorted by their labels. A sample is of the step that it begins."""
@@ -44,16 +47,20 @@ class SeriesQuestions:
             raise WrongQueryError("a metrics query ends in | rate() or another function over time")
         step_ns = asked.step_ns or asked.end_ns - asked.start_ns
         steps = reads.Steps(start_ns=asked.start_ns, end_ns=asked.end_ns, step_ns=step_ns)
-        question = reads.Asked(
-            condition=spans.condition,
-            beyond=Beyond(self._is_content, asked.start_ns, asked.end_ns),
-            computed=_COMPUTED[metrics.measure],
-            of=metrics.of.field if metrics.of else None,
-            quantiles=metrics.quantiles,
-            by=tuple(each.field for each in metrics.by),
-            exemplars=asked.exemplars > 0,
-        )
         with self._pool.session(cancellation) as session:
+            once = self._repeats.may_be(session, steps.start_ns, steps.end_ns)
+            if isinstance(metrics, Contrast):
+                return contrast(session, spans, metrics, steps, self._is_content, once)
+            question = reads.Asked(
+                condition=spans.condition,
+                beyond=Beyond(self._is_content, steps.start_ns, steps.end_ns),
+                computed=_COMPUTED[metrics.measure],
+                of=metrics.of.field if metrics.of else None,
+                quantiles=metrics.quantiles,
+                by=tuple(each.field for each in metrics.by),
+                exemplars=asked.exemplars > 0,
+                once=once,
+            )
             points = reads.points(session, question, steps)
         return _series(points, metrics, steps, asked.exemplars)
 
@@ -71,13 +78,12 @@ def _series(
                 trace_id, span_id, time_ns, value = point.exemplar
                 found = Exemplar(trace_id=trace_id, span_id=span_id, time_ns=time_ns, value=value)
                 shown.setdefault(labels, []).append(found)
-    count = -(-(steps.end_ns - steps.start_ns) // steps.step_ns)
     series = [
         Series(
             labels=labels,
             samples=tuple(
                 (steps.start_ns + step * steps.step_ns, of_step.get(step, 0.0))
-                for step in (range(count) if metrics.measure in _COUNTS else sorted(of_step))
+                for step in (range(steps.count) if metrics.measure in _COUNTS else sorted(of_step))
             ),
             exemplars=tuple(shown.get(labels, [])[:exemplars]),
         )

@@ -20,6 +20,7 @@ from exporter.spans.condition import (
     Comparison,
     Condition,
     Field,
+    PlaceField,
     Scope,
     TraceField,
 )
@@ -32,6 +33,7 @@ _OF_ROOT: dict[Field, ColumnField] = {
 # Hardly two spans have the same; nobody picks one from a list.
 _WITHOUT_VALUES: set[Field] = {
     TraceField.DURATION,
+    *PlaceField,
     *(ColumnField(column) for column in NUMERIC),
     *(ColumnField(column) for column in ("SpanId", "ParentSpanId", "TraceId")),
     *(ColumnField(column) for column in ("Links.SpanId", "Links.TraceId")),

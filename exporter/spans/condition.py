@@ -49,7 +49,17 @@ class TraceField(StrEnum):
     ROOT_SERVICE = "rootServiceName"
 
 
-Field = ColumnField | AttributeField | TraceField
+class PlaceField(StrEnum):
+    """Where a span stands in the tree of its trace. Only its children can be compared."""
+
+    PARENT = "nestedSetParent"
+    LEFT = "nestedSetLeft"
+    RIGHT = "nestedSetRight"
+    CHILDREN = "childCount"
+    """Spans whose parent it is, as far as they began in the question's time."""
+
+
+Field = ColumnField | AttributeField | TraceField | PlaceField
 
 
 class Comparison(StrEnum):
@@ -99,5 +109,44 @@ class Not:
     condition: Condition
 
 
-Condition = Compare | AllOf | AnyOf | Not
+@dataclass(frozen=True, slots=True)
+class OfParent:
+    """It holds for the span's parent, where that has arrived."""
+
+    condition: Condition
+
+
+class Operation(StrEnum):
+    """How two numbers make one."""
+
+    ADD = "+"
+    SUBTRACT = "-"
+    MULTIPLY = "*"
+    DIVIDE = "/"
+    REMAINDER = "%"
+    POWER = "^"
+
+
+@dataclass(frozen=True, slots=True)
+class Calculated:
+    """A number that is computed of others; not known if one of them is not, or divided by zero."""
+
+    operation: Operation
+    left: Term
+    right: Term
+
+
+Term = int | float | ColumnField | AttributeField | Calculated
+
+
+@dataclass(frozen=True, slots=True)
+class CompareTerms:
+    """A comparison of fields with each other, or of what is computed with them; no patterns."""
+
+    left: Term
+    comparison: Comparison
+    right: Term
+
+
+Condition = Compare | AllOf | AnyOf | Not | OfParent | CompareTerms
 EVERY_SPAN = AllOf()

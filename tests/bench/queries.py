@@ -171,12 +171,22 @@ def _metrics(store: Store) -> list[Line]:
         scanned = f"SELECT toStartOfMinute(Timestamp), {by}, {value} FROM otel_traces GROUP BY ALL"
         return Line(q, question, scanned)
 
+    def compared() -> Any:
+        asked = {"q": "{} | compare({status=error})", "step": "3600s"} | store.time
+        found = ask(parameters.series_of(asked, 0, instant=False), Cancellation())
+        return answers.range_json(found)
+
     return [
         line("{} | rate() by(resource.service.name)", "count()", "ServiceName"),
         line("{} | quantile_over_time(duration, .5, .95) by(name)",
              "quantilesExactInclusive(.5, .95)(Duration)", "SpanName"),
         line("{} | sum_over_time(span.observatory.cost_usd) by(span.observatory.model)",
              "sum(CostUsd)", "Model"),
+        line("{nestedSetParent<0} | rate()", "count()", "ParentSpanId = ''"),
+        Line("{} | compare({status=error})", compared,
+             "SELECT StatusCode = 'Error', Key, Text, count() FROM otel_traces "
+             "ARRAY JOIN mapKeys(SpanAttributes) AS Key, mapValues(SpanAttributes) AS Text "
+             "GROUP BY ALL ORDER BY 4 DESC LIMIT 10 BY 1, 2 LIMIT 1000"),
     ]  # fmt: skip
 
 

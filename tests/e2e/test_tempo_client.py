@@ -37,6 +37,8 @@ def test_tempos_own_messages_read_every_answer(service: Service, tmp_path: Path)
         "traces": 1,
         "spans": 2,
         "series": 1,
+        "sides": 4,
+        "places": 2,
         "numbers": 1,
         "scopes": 2,
         "values": 1,

@@ -11,6 +11,7 @@ from exporter.query.traceql.ast import (
     AnySets,
     By,
     Coalesce,
+    Contrast,
     Filter,
     Finds,
     Function,
@@ -24,22 +25,30 @@ from exporter.query.traceql.ast import (
     filters,
     shown,
 )
-from exporter.query.traceql.comparisons import nanoseconds
 from exporter.query.traceql.evaluate import FoundSet, Trace, evaluate, needed
 from exporter.query.traceql.fields import DERIVED, INTRINSICS
+from exporter.query.traceql.literals import nanoseconds
 from exporter.query.traceql.parse import FILTERS_MAX, NESTING_MAX, parse
+from exporter.query.traceql.stages import TOP_MAX
+from exporter.query.traceql.terms import CALCULATIONS_MAX
 from exporter.spans.condition import (
     EVERY_SPAN,
     AllOf,
     AnyOf,
     AttributeField,
+    Calculated,
     ColumnField,
     Compare,
+    CompareTerms,
     Comparison,
     Condition,
     Field,
     Not,
+    OfParent,
+    Operation,
+    PlaceField,
     Scope,
+    Term,
     TraceField,
     Value,
 )
@@ -54,6 +63,18 @@ def compare(field: Field, sign: str, value: Value) -> Compare:
 
 def column(name: str, sign: str, value: Value) -> Compare:
     return compare(ColumnField(name), sign, value)
+
+
+IN_RESOURCE = AttributeField(Scope.RESOURCE, "a")
+DURATION = ColumnField("Duration")
+
+
+def calculated(sign: str, left: Term, right: Term) -> Calculated:
+    return Calculated(Operation(sign), left, right)
+
+
+def terms(left: Term, sign: str, right: Term) -> CompareTerms:
+    return CompareTerms(left, Comparison(sign), right)
 
 
 @pytest.mark.parametrize(
@@ -90,6 +111,20 @@ def column(name: str, sign: str, value: Value) -> Compare:
         ("span:duration<300µs", column("Duration", "<", 300_000)),
         ("trace:duration>1s", compare(TraceField.DURATION, ">", 10**9)),
         ("rootName='x'", compare(TraceField.ROOT_NAME, "=", "x")),
+        ("parent.a = 1", OfParent(compare(A, "=", 1))),
+        ("parent.span.a", OfParent(compare(AttributeField(Scope.SPAN, "a"), "=", True))),
+        ("parent.resource.a = nil", Not(OfParent(compare(IN_RESOURCE, "!=", None)))),
+        ("childCount > 3", compare(PlaceField.CHILDREN, ">", 3)),
+        ("2 >= span:childCount", compare(PlaceField.CHILDREN, "<=", 2)),
+        (".a + 1 > 3", terms(calculated("+", A, 1), ">", 3)),
+        (".a -1 > 3", terms(calculated("-", A, 1), ">", 3)),
+        ("3 < .a * 2 + 1", terms(calculated("+", calculated("*", A, 2), 1), ">", 3)),
+        ("2 * (.a + 1) = 1", terms(calculated("*", 2, calculated("+", A, 1)), "=", 1)),
+        ("-.a < .a ^ 2", terms(calculated("-", 0, A), "<", calculated("^", A, 2))),
+        ("duration > 2 * .a", terms(DURATION, ">", calculated("*", 2, A))),
+        (".a != .a", terms(A, "!=", A)),
+        (".a > 2 * 1s + 500ms", compare(A, ">", 2_500_000_000)),
+        ("(.a) = (1)", compare(A, "=", 1)),
         ("nestedSetParent<0", column("ParentSpanId", "=", None)),
         ("nestedSetParent >= 0", column("ParentSpanId", "!=", None)),
         ("trace:id='ABC'", column("TraceId", "=", "abc".zfill(32))),
@@ -155,15 +190,44 @@ def test_metrics_follow():
     assert parse("{}|rate()").metrics == Metrics(Measure.RATE)
 
 
+def test_a_comparison_has_a_selection():
+    a = compare(A, "=", True)
+    assert parse("{} | compare({.a})").metrics == Contrast(a, 10)
+    assert parse("{} | compare({}, 3, 0, 0)").metrics == Contrast(EVERY_SPAN, 3)
+    # As Traces Drilldown asks it.
+    query = parse("{nestedSetParent<0 && true} | compare({.a}, 10, 100, 200)")
+    within = column("Timestamp", ">=", 100), column("Timestamp", "<", 200)
+    assert query.metrics == Contrast(AllOf((a, *within)), 10)
+
+
 @pytest.mark.parametrize(
     ("text", "position", "message"),
     [
         ("{ foo = 1 }", 2, "unknown field foo; an attribute is span.foo, resource.foo or .foo"),
-        ("{ .a = }", 7, "} stands where a duration or a name or a number"),
+        ("{ .a = }", 7, "} stands where ( or a duration or a name or a number"),
         ("{ .a 1 }", 5, "1 stands where"),
         ("{ .a = 1", 8, "the text ends where"),
         ("{ .a = 'x }", 7, "this quote is never closed"),
-        ("{ .a = span.b }", 2, "two fields cannot be compared"),
+        ("{ .a =~ span.b }", 2, "=~ and !~ take a pattern in quotes"),
+        ("{ status = span.b }", 2, "status is compared with a value only"),
+        ("{ .a + event.b = 1 }", 2, "event.b is compared with a value only"),
+        ("{ .a = rootName }", 2, "rootName is compared with a value only"),
+        ("{ .a + name > 1 }", 2, "name is no number"),
+        ("{ .a + 'x' > 1 }", 7, "this is no number"),
+        ("{ .a > 1 / 0 }", 7, "this is no number"),
+        ("{ .a * 2 }", 2, "this has to be compared with something"),
+        ("{ .a + .b =~ 'x' }", 2, "=~ and !~ take a pattern in quotes"),
+        ("{ .a + .b = 'x' }", 12, "this is no number"),
+        ("{ parent.a * 2 > 1 }", 2, "parent.a is compared with a value only"),
+        (
+            "{ .a" + " + 1" * (CALCULATIONS_MAX + 1) + " > 1 }",
+            2,
+            f"more than {CALCULATIONS_MAX} calc",
+        ),
+        ("{ nestedSetLeft > 1 }", 2, "nestedSetLeft is not compared; | select(nestedSetLeft)"),
+        ("{ childCount > 'x' }", 15, "childCount is compared with a number"),
+        ("{} | by(nestedSetParent)", 5, "by(nestedSetParent) is not served"),
+        ("{} | select(parent.a)", 12, "parent.a is compared with a value only"),
         ("{ 1 = 1 }", 2, "a comparison needs a field"),
         ("{ 1 }", 2, "a value alone is no condition"),
         ("{ duration }", 2, "duration has to be compared"),
@@ -175,8 +239,18 @@ def test_metrics_follow():
         ("{ .a =~ 1 }", 8, "=~ and !~ take a pattern in quotes"),
         ("{ rootName = 1 }", 13, "rootName takes text in quotes"),
         ("{ nestedSetParent = 3 }", 20, "only < 0 (roots) and >= 0"),
-        ("{ parent.a = 1 }", 2, "parent. is not served; use { } > { }"),
-        ("{} | compare({.a})", 5, "compare is not served; served are select, by"),
+        ("{} | sample({.a})", 5, "sample is not served; served are select, by"),
+        ("{} | compare()", 5, "compare() takes { ... }, a number of values"),
+        ("{} | compare(.a)", 5, "compare() takes { ... }, a number of values"),
+        ("{} | compare({.a}, 1, 2)", 5, "compare() takes { ... }, a number of values"),
+        ("{} | compare({.a} && {.b})", 5, "compare() takes one { }"),
+        ("{} | compare({.a}, 1.5)", 5, "compare() takes whole numbers after its { }"),
+        ("{} | compare({.a}, {.b})", 5, "compare() takes whole numbers after its { }"),
+        ("{} | compare({.a}, 0)", 5, f"compare() shows 1 to {TOP_MAX} values"),
+        ("{} | compare({.a}, 5, 20, 10)", 5, "compare() takes a start before an end"),
+        ("{} | compare({.a}) by (name)", 5, "compare() has no by(...)"),
+        ("{} | compare({.a}) | count() > 1", 21, "nothing can follow the metrics"),
+        ("{} | by(name) | compare({.a})", 16, "metrics are served of one { }"),
         ("{} | count()", 5, "count() has to be compared"),
         ("{} | avg(name) > 1", 5, "name is no number"),
         ("{} | by(name, .a)", 5, "by() takes one field"),
@@ -187,7 +261,7 @@ def test_metrics_follow():
         ("{} | quantile_over_time(.a, 2)", 5, "a quantile is a number from 0 to 1"),
         ("{} | rate() | count() > 1", 14, "nothing can follow the metrics"),
         ("{.a} && {.b} | rate()", 15, "metrics are served of one { }"),
-        ("{} | rate() by (rootName)", 5, "metrics by rootName are not served"),
+        ("{} | rate() by (rootName)", 5, "by(rootName) is not served"),
         ("{} without(x=1)", 3, "without stands where with(...) or a stage is expected"),
         ("{" + "(" * NESTING_MAX + ".a", NESTING_MAX, f"more than {NESTING_MAX} deep"),
         ("{}" + "||{}" * FILTERS_MAX, 4 * FILTERS_MAX, f"more than {FILTERS_MAX} sets"),

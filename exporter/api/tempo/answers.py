@@ -11,13 +11,14 @@ from typing import Any
 
 from exporter.query.search import Exemplar, FoundSpan, FoundSpans, FoundTrace, FoundTraces, Series
 from exporter.query.traceql.evaluate import Shown
-from exporter.query.traceql.fields import DERIVED, INTRINSICS, PREFIX, ROOT
-from exporter.spans.condition import Scope
+from exporter.query.traceql.fields import DERIVED, INTRINSICS, PREFIX
+from exporter.spans.condition import PlaceField, Scope
 from exporter.spans.schema import NANOSECONDS
 
 _UINT32_MAX = 2**32 - 1
+_NESTED = (PlaceField.PARENT, PlaceField.LEFT, PlaceField.RIGHT)
 _TAG_TYPES = {kind: kind for kind in ("int", "bool", "duration", "keyword")} | {"double": "float"}
-INTRINSIC_TAGS = [name for name in INTRINSICS if name != ROOT]
+INTRINSIC_TAGS = [name for name in INTRINSICS if name not in _NESTED]
 
 
 def search_json(found: FoundTraces) -> dict[str, Any]:
@@ -84,10 +85,12 @@ def range_json(series: Iterable[Series]) -> dict[str, Any]:
 
 
 def instant_json(series: Iterable[Series]) -> dict[str, Any]:
-    """Return one number of each series."""
+    """Return one number of each series that has one."""
     return {
         "series": [
-            {"labels": _labels(each.labels), "value": each.samples[0][1]} for each in series
+            {"labels": _labels(each.labels), "value": each.samples[0][1]}
+            for each in series
+            if each.samples
         ],
         "metrics": {"completedJobs": 1, "totalJobs": 1},
     }

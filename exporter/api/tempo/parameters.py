@@ -12,8 +12,8 @@ from typing import TypeVar
 from exporter.errors import WrongQueryError
 from exporter.query.search import Search, SeriesSearch, ValuesSearch
 from exporter.query.traceql.ast import Filter, Named, Query
-from exporter.query.traceql.comparisons import nanoseconds
 from exporter.query.traceql.fields import attribute, intrinsic
+from exporter.query.traceql.literals import nanoseconds
 from exporter.query.traceql.parse import is_query, parse
 from exporter.spans.condition import (
     EVERY_SPAN,
@@ -102,8 +102,8 @@ def series_of(asked: Asked, now_ns: int, *, instant: bool) -> SeriesSearch:
     step_ns = None if instant else _step(asked, time)
     start_ns, end_ns = time.start_ns, time.end_ns
     if step_ns is not None:
-        # Steps of one length are the same steps at every refresh.
-        start_ns -= start_ns % step_ns
+        # Steps of one length are the same steps at every refresh; one step is the time asked for.
+        start_ns -= start_ns % step_ns if step_ns < end_ns - start_ns else 0
         if (end_ns - start_ns) / step_ns > STEPS_MAX:
             raise WrongQueryError(f"more than {STEPS_MAX} steps: ask for longer ones")
     return SeriesSearch(

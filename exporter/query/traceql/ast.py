@@ -145,12 +145,21 @@ class Metrics:
 
 
 @dataclass(frozen=True, slots=True)
+class Contrast:
+    """`| compare({ ... }, 10)`: the attributes of the selection's spans beside the others'."""
+
+    selection: Condition
+    top: int
+    """Values of each attribute, the most frequent."""
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """A whole query. With `metrics` it has no stages, and one filter."""
 
     spans: Spans
     stages: tuple[Stage, ...] = ()
-    metrics: Metrics | None = None
+    metrics: Metrics | Contrast | None = None
     hints: dict[str, str] = field(default_factory=dict[str, str])
 
 

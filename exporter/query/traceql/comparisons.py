@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from typing import Any
 
 from lark import Token, Tree
@@ -15,11 +13,14 @@ from exporter.query.traceql.fields import (
     IDS,
     INTRINSICS,
     KEYWORDS,
+    OF_PARENT,
     ROOT,
     attribute,
     intrinsic,
     is_attribute,
 )
+from exporter.query.traceql.literals import Literal, nanoseconds, number
+from exporter.query.traceql.terms import Computed, Side, Terms, fields_of
 from exporter.spans.condition import (
     EVERY_SPAN,
     AllOf,
@@ -29,14 +30,14 @@ from exporter.spans.condition import (
     Compare,
     Comparison,
     Condition,
+    Not,
+    OfParent,
+    PlaceField,
     TraceField,
     Value,
 )
 
 _NO_SPAN = AnyOf(())
-_PART = re.compile(r"([0-9.]+)(ns|us|µs|ms|s|m|h)")
-_SMALL = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9}
-_UNITS = {**_SMALL, "m": 60 * 10**9, "h": 3600 * 10**9}
 _FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _NEGATIVE = {Comparison.NOT_EQUAL, Comparison.MATCHES_NOT}
 _PATTERNS = {Comparison.MATCHES, Comparison.MATCHES_NOT}
@@ -56,40 +57,30 @@ _CONSTANTS: dict[str, Value] = {"true": True, "false": False, "nil": None}
 _STATES = {word for words in KEYWORDS.values() for word in words}
 
 
-@dataclass(frozen=True, slots=True)
-class Literal:
-    """A value of the query; `kind` is text, number, duration, bool, nil or keyword."""
-
-    value: Value
-    kind: str
-    position: int
-
-
 class Comparisons:
     """Reads comparisons, fields and values of one text."""
 
     def __init__(self, text: str) -> None:
         self._text = text
+        self._terms = Terms(self.operand, self._wrong)
 
     def read(self, tree: Tree[Token], named: list[Named]) -> Condition:
         """Return the condition of a comparison; add the fields that it names."""
         children: list[Any] = list(tree.children)
         left, operator, right = children
         position = tree.meta.start_pos
-        one = self.operand(left)
+        one = self._terms.side(left)
         if operator is None:
             return self._alone(one, position, named)
-        sign, other = str(operator.children[0]), self.operand(right)
-        if isinstance(one, Named) and isinstance(other, Named):
-            raise self._wrong("two fields cannot be compared with each other yet", position)
+        sign, other = str(operator.children[0]), self._terms.side(right)
         if isinstance(one, Literal) and isinstance(other, Literal):
             raise self._wrong("a comparison needs a field, such as span.key or duration", position)
         if isinstance(one, Literal):
             one, other, sign = other, one, _FLIPPED.get(sign, sign)
-        assert isinstance(one, Named)  # noqa: S101 - seen above
-        assert isinstance(other, Literal)  # noqa: S101
-        named.append(one)
-        return self._compared(one, Comparison(sign), other, position)
+        if isinstance(one, Named) and isinstance(other, Literal):
+            return self._of_field(one, Comparison(sign), other, position, named)
+        named += [each for side in (one, other) for each in fields_of(side)]
+        return self._terms.between(one, Comparison(sign), other, position)
 
     def operand(self, tree: Any) -> Named | Literal:
         """Return a field or a value."""
@@ -99,11 +90,11 @@ class Comparisons:
             case "TEXT":
                 return Literal(unquote(token, self._text), "text", position)
             case "NUMBER":
-                return Literal(_number(token), "number", position)
+                return Literal(number(token), "number", position)
             case "DURATION":
                 return Literal(nanoseconds(token), "duration", position)
             case "ATTRIBUTE":
-                return self._attribute(token, position)
+                return attribute(str(token))
             case _:
                 return self._word(str(token), position)
 
@@ -112,12 +103,9 @@ class Comparisons:
         found = self.operand(tree)
         if isinstance(found, Literal):
             raise self._wrong("a field is expected, such as span.key or duration", found.position)
+        if found.name.startswith(OF_PARENT):
+            raise self._wrong(f"{found.name} is compared with a value only", tree.meta.start_pos)
         return found
-
-    def _attribute(self, token: Token, position: int) -> Named:
-        if token.startswith("parent."):
-            raise self._wrong("parent. is not served; use { } > { }", position)
-        return attribute(str(token))
 
     def _word(self, word: str, position: int) -> Named | Literal:
         if found := intrinsic(word):
@@ -130,19 +118,31 @@ class Comparisons:
         problem = f"unknown field {word}; an attribute is span.{word}, resource.{word} or .{word}"
         raise self._wrong(f"{problem}; fields of their own are {known}", position)
 
-    def _alone(self, one: Named | Literal, position: int, named: list[Named]) -> Condition:
+    def _alone(self, one: Side, position: int, named: list[Named]) -> Condition:
         if isinstance(one, Literal):
             if one.kind != "bool":
                 raise self._wrong("a value alone is no condition", position)
             return EVERY_SPAN if one.value else _NO_SPAN
-        if not isinstance(one.field, AttributeField):
-            raise self._wrong(f"{one.name} has to be compared with something", position)
-        named.append(one)
-        return Compare(one.field, Comparison.EQUAL, True)
+        if isinstance(one, Computed) or not isinstance(one.field, AttributeField):
+            what = "this" if isinstance(one, Computed) else one.name
+            raise self._wrong(f"{what} has to be compared with something", position)
+        truth = Literal(value=True, kind="bool", position=position)
+        return self._of_field(one, Comparison.EQUAL, truth, position, named)
+
+    def _of_field(
+        self, one: Named, sign: Comparison, other: Literal, position: int, named: list[Named]
+    ) -> Condition:
+        if not one.name.startswith(OF_PARENT):
+            named.append(one)
+            return self._compared(one, sign, other, position)
+        if other.kind == "nil" and sign is Comparison.EQUAL:
+            # Also of a span whose parent has not arrived, or that has none.
+            return Not(OfParent(Compare(one.field, Comparison.NOT_EQUAL, None)))
+        return OfParent(self._compared(one, sign, other, position))
 
     def _compared(self, one: Named, sign: Comparison, other: Literal, position: int) -> Condition:
-        if one.name == ROOT:
-            return self._root(sign, other)
+        if isinstance(one.field, PlaceField):
+            return self._place(one.field, sign, other, position)
         value = self._value(one, sign, other)
         if other.kind in {"nil", "bool"} and sign not in _EQUALITY:
             raise self._wrong("nil, true and false are compared by = and != only", position)
@@ -180,6 +180,17 @@ class Comparisons:
             raise self._wrong(f"this takes = or != and one of {known}", other.position)
         return words[str(other.value)]
 
+    def _place(
+        self, field: PlaceField, sign: Comparison, other: Literal, position: int
+    ) -> Condition:
+        if field is PlaceField.PARENT:
+            return self._root(sign, other)
+        if field is not PlaceField.CHILDREN:
+            raise self._wrong(f"{field} is not compared; | select({field}) shows it", position)
+        if other.kind != "number" or sign in _PATTERNS:
+            raise self._wrong(f"{field} is compared with a number", other.position)
+        return Compare(field, sign, other.value)
+
     def _root(self, sign: Comparison, other: Literal) -> Condition:
         """Read nestedSetParent, of which only the sign is known: below 0 for a root."""
         is_root = _ROOTS.get(f"{sign.value}{other.value}") if other.kind == "number" else None
@@ -190,20 +201,3 @@ class Comparisons:
 
     def _wrong(self, problem: str, position: int) -> Exception:
         return wrong(problem, self._text, position)
-
-
-def nanoseconds(text: str) -> int:
-    """Return a duration such as -1h2.5s."""
-    total = 0.0
-    exact = 0
-    for amount, unit in _PART.findall(text):
-        if "." in amount:
-            total += float(amount) * _UNITS[unit]
-        else:
-            exact += int(amount) * _UNITS[unit]
-    sign = -1 if text.startswith("-") else 1
-    return sign * (exact + round(total))
-
-
-def _number(text: str) -> float:
-    return int(text) if re.fullmatch(r"-?[0-9]+", text) else float(text)

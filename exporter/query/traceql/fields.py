@@ -6,8 +6,15 @@ import re
 from collections.abc import Mapping
 
 from exporter.query.traceql.ast import Named
-from exporter.spans.condition import AttributeField, ColumnField, Field, Scope, TraceField
-from exporter.spans.schema import SPAN_KINDS, STATUS_CODES, TOKEN_KINDS
+from exporter.spans.condition import (
+    AttributeField,
+    ColumnField,
+    Field,
+    PlaceField,
+    Scope,
+    TraceField,
+)
+from exporter.spans.schema import SPAN_COLUMNS, SPAN_KINDS, STATUS_CODES, TOKEN_KINDS
 
 PREFIX = "observatory."
 """Before the names of what we found out about a span: `span.observatory.cost_usd`."""
@@ -58,7 +65,10 @@ KEYWORDS: dict[str, dict[str, str]] = {
 }
 """For columns of few values: how a query writes each."""
 ROOT = "nestedSetParent"
-"""Below 0 for a root, which is all that is known of it."""
+"""Below 0 for a root, which is all that can be compared of it."""
+
+OF_PARENT = "parent."
+"""Before the name of an attribute of a span's parent."""
 
 INTRINSICS: dict[str, Field] = {
     "name": ColumnField("SpanName"),
@@ -73,7 +83,11 @@ INTRINSICS: dict[str, Field] = {
     "span:duration": ColumnField("Duration"),
     "span:id": ColumnField("SpanId"),
     "span:parentID": ColumnField("ParentSpanId"),
-    ROOT: ColumnField("ParentSpanId"),
+    ROOT: PlaceField.PARENT,
+    "nestedSetLeft": PlaceField.LEFT,
+    "nestedSetRight": PlaceField.RIGHT,
+    "childCount": PlaceField.CHILDREN,
+    "span:childCount": PlaceField.CHILDREN,
     "trace:id": ColumnField("TraceId"),
     "traceDuration": TraceField.DURATION,
     "trace:duration": TraceField.DURATION,
@@ -87,6 +101,25 @@ INTRINSICS: dict[str, Field] = {
     "instrumentation:name": ColumnField("ScopeName"),
     "instrumentation:version": ColumnField("ScopeVersion"),
 }
+_OF_FEW_WORDS = {each.name for each in SPAN_COLUMNS if "LowCardinality" in each.clickhouse}
+COMPARED: dict[str, ColumnField] = {
+    **{
+        name: ColumnField(column)
+        for name, column in (
+            ("name", "SpanName"),
+            ("status", "StatusCode"),
+            ("statusMessage", "StatusMessage"),
+            ("kind", "SpanKind"),
+            ("instrumentation:name", "ScopeName"),
+        )
+    },
+    **{
+        f"span.{PREFIX}{name}": ColumnField(column)
+        for name, column in DERIVED.items()
+        if column in _OF_FEW_WORDS
+    },
+}
+"""What `compare` compares besides attributes: what has few values."""
 IDS: Mapping[str, int] = {
     "TraceId": 32,
     "SpanId": 16,
@@ -111,13 +144,21 @@ def attribute(text: str) -> Named:
 
     Keys that begin with `PREFIX` are of the span, and ours.
     """
-    before, _, key = text.partition(".")
+    of_span = text.removeprefix(OF_PARENT)
+    # `parent.key` is of the parent, else of its resource.
+    scoped = of_span.split(".")[0] in set(Scope)
+    before, _, key = (of_span if of_span == text or scoped else f".{of_span}").partition(".")
     key = _QUOTED.sub(lambda found: _ESCAPED.sub(r"\1", found[1]), key)
     scope = Scope(before)
     column = DERIVED.get(key.removeprefix(PREFIX)) if key.startswith(PREFIX) else None
     if column is not None and scope in {Scope.SPAN, Scope.ANY}:
         return Named(text, ColumnField(column))
     return Named(text, AttributeField(scope, key))
+
+
+def is_of_span(named: Named) -> bool:
+    """Return whether a span's own row says it, and no other row of its trace."""
+    return isinstance(named.field, ColumnField | AttributeField)
 
 
 def is_attribute(named: Named) -> bool:

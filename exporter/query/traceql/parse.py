@@ -39,6 +39,12 @@ _NAMES = {
     "INTRINSIC": "",
     "TEXT": "quoted text",
     "NUMBER": "a number",
+    "PLUS": "a sign such as +",
+    "MINUS": "",
+    "STAR": "",
+    "SLASH": "",
+    "PERCENT": "",
+    "CIRCUMFLEX": "",
     "DURATION": "a duration",
 }
 _TEXTS = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|`[^`]*`')

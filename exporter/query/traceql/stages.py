@@ -12,6 +12,7 @@ from exporter.query.grammar import wrong
 from exporter.query.traceql.ast import (
     By,
     Coalesce,
+    Contrast,
     Filter,
     Function,
     Measure,
@@ -23,14 +24,27 @@ from exporter.query.traceql.ast import (
     Stage,
     Threshold,
 )
-from exporter.query.traceql.comparisons import Comparisons, Literal
-from exporter.query.traceql.fields import NUMERIC
-from exporter.spans.condition import AttributeField, ColumnField, Comparison, TraceField
+from exporter.query.traceql.comparisons import Comparisons
+from exporter.query.traceql.fields import NUMERIC, is_of_span
+from exporter.query.traceql.literals import Literal
+from exporter.spans.condition import (
+    AllOf,
+    AttributeField,
+    ColumnField,
+    Compare,
+    Comparison,
+)
 
 STAGES_MAX = 10
 """Stages of one query."""
 BY_MAX = 5
 """Fields that a metrics query groups by, as in Tempo."""
+
+TOP = 10
+"""Values of each attribute that `compare` shows if it does not say how many, as in Tempo."""
+TOP_MAX = 100
+_COMPARE = "compare"
+_TIME_MAX = 2**63
 
 _MEASURES = {measure.value: measure for measure in Measure}
 _FUNCTIONS = {function.value: function for function in Function}
@@ -65,6 +79,8 @@ class Stages:
                 query = self._hinted(query, each)
         if measure := _MEASURES.get(word):
             return replace(query, metrics=self._metrics(query, measure, tree, position))
+        if word == _COMPARE:
+            return replace(query, metrics=self._contrast(query, tree, position))
         return replace(query, stages=(*query.stages, self._stage(str(word), tree, position)))
 
     def _stage(self, word: str, tree: Tree[Token], position: int) -> Stage:
@@ -79,14 +95,14 @@ class Stages:
             case "select" if arguments:
                 return Select(tuple(self._comparisons.field(each) for each in arguments))
             case "by" if len(arguments) == 1:
-                return By(self._comparisons.field(arguments[0]))
+                return By(self._of_span(self._comparisons.field(arguments[0]), position))
             case "coalesce" if not arguments:
                 return Coalesce()
             case "select" | "by" | "coalesce":
                 number = {"select": "fields", "by": "one field", "coalesce": "nothing"}[word]
                 raise self._wrong(f"{word}() takes {number}", position)
             case _:
-                known = ", ".join((*_OTHER, *_FUNCTIONS, *_MEASURES))
+                known = ", ".join((*_OTHER, *_FUNCTIONS, *_MEASURES, _COMPARE))
                 raise self._wrong(f"{word} is not served; served are {known}", position)
 
     def _threshold(
@@ -111,12 +127,48 @@ class Stages:
             raise self._wrong("a number or a duration is expected", threshold.meta.start_pos)
         return Threshold(function, of, Comparison(sign), number)
 
-    def _metrics(self, query: Query, measure: Measure, tree: Tree[Token], position: int) -> Metrics:
-        arguments, by, threshold = _parts(tree)
+    def _alone(self, query: Query, threshold: Any, position: int) -> None:
         if query.stages or not isinstance(query.spans, Filter):
             raise self._wrong("metrics are served of one { } without other stages", position)
         if threshold is not None:
             raise self._wrong("metrics are not compared with anything yet", position)
+
+    def _contrast(self, query: Query, tree: Tree[Token], position: int) -> Contrast:
+        """Read `compare({selection}, top, start, end)`; the times are Unix nanoseconds."""
+        arguments, by, threshold = _parts(tree)
+        self._alone(query, threshold, position)
+        if by is not None:
+            raise self._wrong("compare() has no by(...): it compares every attribute", position)
+        if len(arguments) not in {1, 2, 4} or arguments[0].data != "alternatives":
+            raise self._wrong(
+                "compare() takes { ... }, a number of values, and from when to when", position
+            )
+        selection = self._spans(arguments[0])
+        if not isinstance(selection, Filter):
+            raise self._wrong("compare() takes one { }", position)
+        top, *times = [self._whole(each, position) for each in arguments[1:]] or [TOP]
+        if not 0 < top <= TOP_MAX:
+            raise self._wrong(f"compare() shows 1 to {TOP_MAX} values", position)
+        if not times or times == [0, 0]:
+            return Contrast(selection.condition, top)
+        start_ns, end_ns = times
+        if not 0 < start_ns < end_ns < _TIME_MAX:
+            raise self._wrong("compare() takes a start before an end, in nanoseconds", position)
+        at = ColumnField("Timestamp")
+        since = Compare(at, Comparison.GREATER_OR_EQUAL, start_ns)
+        until = Compare(at, Comparison.LESS, end_ns)
+        return Contrast(AllOf((selection.condition, since, until)), top)
+
+    def _whole(self, tree: Any, position: int) -> int:
+        found = None if tree.data == "alternatives" else self._comparisons.operand(tree)
+        value = found.value if isinstance(found, Literal) and found.kind == "number" else None
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self._wrong("compare() takes whole numbers after its { }", position)
+        return value
+
+    def _metrics(self, query: Query, measure: Measure, tree: Tree[Token], position: int) -> Metrics:
+        arguments, by, threshold = _parts(tree)
+        self._alone(query, threshold, position)
         of: Named | None = None
         if measure in _WITHOUT_FIELD:
             if arguments:
@@ -137,10 +189,14 @@ class Stages:
         fields = tuple(self._comparisons.field(each) for each in by.children[1:] if each)
         if not 0 < len(fields) <= BY_MAX:
             raise self._wrong(f"by() takes 1 to {BY_MAX} fields", position)
-        for each in fields:
-            if isinstance(each.field, TraceField):
-                raise self._wrong(f"metrics by {each.name} are not served", position)
-        return fields
+        return tuple(self._of_span(each, position) for each in fields)
+
+    def _of_span(self, named: Named, position: int) -> Named:
+        if not is_of_span(named):
+            raise self._wrong(
+                f"by({named.name}) is not served: a span alone does not say it", position
+            )
+        return named
 
     def _quantile(self, tree: Any, position: int) -> float:
         found = self._comparisons.operand(tree)

@@ -35,6 +35,8 @@ func main() {
 	by := url.Values{"q": {"{} | rate() by (resource.service.name)"}, "exemplars": {"5"}}
 	read(base, "/api/metrics/query_range", by, &ranged)
 	found["series"] = len(ranged.Series)
+	found["sides"] = len(sides(base))
+	found["places"] = placed(base)
 	var instant tempopb.QueryInstantResponse
 	read(base, "/api/metrics/query", by, &instant)
 	found["numbers"] = len(instant.Series)
@@ -61,6 +63,49 @@ func main() {
 	read(base, "/api/v2/traces/"+id, nil, &v2JSON)
 	found["trace v2 as JSON"] = spansOf(v2JSON.Trace)
 	check(json.NewEncoder(os.Stdout).Encode(found))
+}
+
+// sides returns the meta types of a comparison, as Traces Drilldown's comparison tab reads them: of
+// labels it takes the first that does not begin with __.
+func sides(base string) map[string]bool {
+	var compared tempopb.QueryRangeResponse
+	asked := url.Values{"q": {"{true} | compare({nestedSetParent<0}, 10)"}, "step": {"86400s"}}
+	read(base, "/api/metrics/query_range", asked, &compared)
+	found := map[string]bool{}
+	for _, series := range compared.Series {
+		if len(series.Labels) != 2 || series.Labels[1].Key[:2] == "__" {
+			check(fmt.Errorf("a comparison has two labels: %v", series.Labels))
+		}
+		if series.Labels[0].Key == "__meta_type" {
+			found[series.Labels[0].Value.GetStringValue()] = true
+		}
+	}
+	return found
+}
+
+// placed counts the spans that the structure tab can draw: one set for each trace, and of each span
+// its numbers in the tree.
+func placed(base string) int {
+	var search tempopb.SearchResponse
+	query := "{nestedSetParent<0 && true} &>> {true} | select(status, resource.service.name, name, " +
+		"nestedSetParent, nestedSetLeft, nestedSetRight)"
+	read(base, "/api/search", url.Values{"q": {query}, "limit": {"200"}, "spss": {"20"}}, &search)
+	found := 0
+	for _, one := range search.Traces {
+		if len(one.SpanSets) != 1 {
+			check(fmt.Errorf("%d sets of spans", len(one.SpanSets)))
+		}
+		for _, span := range one.SpanSets[0].Spans {
+			numbers := map[string]int64{}
+			for _, attribute := range span.Attributes {
+				numbers[attribute.Key] = attribute.Value.GetIntValue()
+			}
+			if 0 < numbers["nestedSetLeft"] && numbers["nestedSetLeft"] < numbers["nestedSetRight"] {
+				found++
+			}
+		}
+	}
+	return found
 }
 
 func read(base, path string, query url.Values, into proto.Message) {
