@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -16,6 +17,7 @@ from exporter.spans.schema import ARROW_TYPES, NANOSECONDS, SPAN_COLUMNS, Column
 # A person waits for a trace, and all of it is held in memory.
 TRACE_SPANS_MAX = 20_000
 
+_IN_ORDER = [(column, "ascending") for column in ("Timestamp", "SpanId", "Again")]
 _MAP = ARROW_TYPES["Map(LowCardinality(String), String)"]
 _TYPES = {
     **{column.name: column.arrow for column in SPAN_COLUMNS},
@@ -37,21 +39,16 @@ def trace(
 ) -> pa.Table | None:
     """Return the rows of a trace in order of time, None when there are none.
 
+    A span that came twice is there twice, the one that counts first.
+
     Besides `columns`: ContentAttributes, ContentAttributeTypes and ContentAttributePositions, with
     the names of all content attributes but the values of `content_keys` only (None: of all), and
     ResourceGroup and ScopeGroup, equal where the resource or scope is. With `beside` the content is
     asked for at the same time. Raise TooLargeError.
     """
-    found = session.rows(named_sql("trace_range"), {"trace_id": trace_id, "limit": 1})
-    if not found:
+    asked = asked_of(session, trace_id)
+    if asked is None:
         return None
-    (start_s, end_s) = found[0]
-    asked = {
-        "trace_id": trace_id,
-        "start_ns": start_s * NANOSECONDS,
-        "end_ns": (end_s + 1) * NANOSECONDS,
-        "limit": TRACE_SPANS_MAX + 1,
-    }
     if beside is None:
         table = _spans(session, columns, asked)
         content = _content(session, content_keys, asked)
@@ -63,6 +60,16 @@ def trace(
     if not table.num_rows:
         return None
     return _with_content(_declared(table), _declared(content))
+
+
+def asked_of(session: Session, trace_id: str) -> dict[str, Any] | None:
+    """Return what questions about a trace are asked with, None when it is not stored."""
+    found = session.rows(named_sql("trace_range"), {"trace_id": trace_id, "limit": 1})
+    if not found:
+        return None
+    (first_s, last_s) = found[0]
+    limit = TRACE_SPANS_MAX + 1
+    return {"trace_id": trace_id, "first_s": first_s, "last_s": last_s, "limit": limit}
 
 
 def time_of(session: Session, ids: Sequence[str]) -> tuple[int, int]:
@@ -80,7 +87,11 @@ def _spans(session: Session, columns: Sequence[Column], asked: Mapping[str, Any]
     table = session.table(named_sql("trace_by_id").replace("/* columns */", names), asked)
     if table.num_rows > TRACE_SPANS_MAX:
         raise TooLargeError(f"the trace has more than {TRACE_SPANS_MAX} spans")
-    return table
+    # Sorted here, because for few rows that takes the store longer.
+    order = pc.call_function("sort_indices", [table], pc.SortOptions(_IN_ORDER)).to_numpy()
+    table = table.drop_columns(["Again"])
+    in_order = bool((order == np.arange(len(order))).all())
+    return table if in_order else table.take(pa.array(order))
 
 
 def _content(session: Session, keys: Sequence[str] | None, asked: Mapping[str, Any]) -> pa.Table:

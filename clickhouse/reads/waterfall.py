@@ -6,9 +6,8 @@ from typing import Any
 
 from clickhouse.reads.lists import TOKENS_SQL
 from clickhouse.reads.session import Session, named_sql
-from clickhouse.reads.traces import TRACE_SPANS_MAX
+from clickhouse.reads.traces import TRACE_SPANS_MAX, asked_of
 from exporter.errors import TooLargeError
-from exporter.spans.schema import NANOSECONDS
 
 
 def waterfall_spans(session: Session, trace_id: str) -> list[dict[str, Any]]:
@@ -16,19 +15,10 @@ def waterfall_spans(session: Session, trace_id: str) -> list[dict[str, Any]]:
 
     Raise TooLargeError.
     """
-    found = session.rows(named_sql("trace_range"), {"trace_id": trace_id, "limit": 1})
-    if not found:
+    asked = asked_of(session, trace_id)
+    if asked is None:
         return []
-    (start_s, end_s) = found[0]
-    table = session.table(
-        named_sql("trace_waterfall").replace("/* tokens */", TOKENS_SQL),
-        {
-            "trace_id": trace_id,
-            "start_ns": start_s * NANOSECONDS,
-            "end_ns": (end_s + 1) * NANOSECONDS,
-            "limit": TRACE_SPANS_MAX + 1,
-        },
-    )
+    table = session.table(named_sql("trace_waterfall").replace("/* tokens */", TOKENS_SQL), asked)
     if table.num_rows > TRACE_SPANS_MAX:
         raise TooLargeError(f"the trace has more than {TRACE_SPANS_MAX} spans")
     return table.to_pylist()

@@ -5,10 +5,7 @@ SELECT
     AttributeTypes AS ContentAttributeTypes,
     AttributePositions AS ContentAttributePositions
 FROM llm_content
-WHERE TraceId = {trace_id:String}
-    AND Timestamp >= fromUnixTimestamp64Nano({start_ns:Int64})
-    AND Timestamp < fromUnixTimestamp64Nano({end_ns:Int64})
-    AND toStartOfFiveMinutes(Timestamp) >= toStartOfFiveMinutes(fromUnixTimestamp64Nano({start_ns:Int64}))
-    AND toStartOfFiveMinutes(Timestamp) <= toStartOfFiveMinutes(fromUnixTimestamp64Nano({end_ns:Int64}))
+PREWHERE TraceId = {trace_id:String}
+    AND toStartOfFiveMinutes(Timestamp) BETWEEN {first_s:UInt32} AND {last_s:UInt32}
 LIMIT 1 BY SpanId
 LIMIT {limit:UInt64}

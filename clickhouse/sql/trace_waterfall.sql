@@ -25,11 +25,8 @@ SELECT
     CostSource,
     UnpricedReason
 FROM otel_traces
-WHERE TraceId = {trace_id:String}
-    AND Timestamp >= fromUnixTimestamp64Nano({start_ns:Int64})
-    AND Timestamp < fromUnixTimestamp64Nano({end_ns:Int64})
-    AND toStartOfFiveMinutes(Timestamp) >= toStartOfFiveMinutes(fromUnixTimestamp64Nano({start_ns:Int64}))
-    AND toStartOfFiveMinutes(Timestamp) <= toStartOfFiveMinutes(fromUnixTimestamp64Nano({end_ns:Int64}))
+PREWHERE TraceId = {trace_id:String}
+    AND toStartOfFiveMinutes(Timestamp) BETWEEN {first_s:UInt32} AND {last_s:UInt32}
 ORDER BY StartNs, DurationNs DESC, SpanId, UsageRole = 'duplicate'
 LIMIT 1 BY SpanId
 LIMIT {limit:UInt64}
