@@ -24,8 +24,6 @@ _TYPES = {
     "ContentAttributes": _MAP,
     "ContentAttributeTypes": _MAP,
     "ContentAttributePositions": ARROW_TYPES["Array(UInt32)"],
-    "ResourceGroup": pa.string(),
-    "ScopeGroup": pa.string(),
 }
 
 
@@ -42,8 +40,7 @@ def trace(
     A span that came twice is there twice, the one that counts first.
 
     Besides `columns`: ContentAttributes, ContentAttributeTypes and ContentAttributePositions, with
-    the names of all content attributes but the values of `content_keys` only (None: of all), and
-    ResourceGroup and ScopeGroup, equal where the resource or scope is. With `beside` the content is
+    the names of all content attributes but the values of `content_keys` only (None: of all). With `beside` the content is
     asked for at the same time. Raise TooLargeError.
     """
     asked = asked_of(session, trace_id)

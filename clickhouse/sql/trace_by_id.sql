@@ -2,10 +2,6 @@
 -- find them; each further condition takes longer to plan than to check.
 SELECT
     /* columns */,
-    hex(sipHash128(ResourceAttributes, ResourceAttributeTypes, ResourceSchemaUrl,
-        ResourceDroppedAttributesCount, ResourceEntityRefs)) AS ResourceGroup,
-    hex(sipHash128(ScopeName, ScopeVersion, ScopeAttributes, ScopeAttributeTypes, ScopeSchemaUrl,
-        ScopeDroppedAttributesCount)) AS ScopeGroup,
     UsageRole = 'duplicate' AS Again
 FROM otel_traces AS s
 PREWHERE TraceId = {trace_id:String}

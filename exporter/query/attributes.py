@@ -23,6 +23,7 @@ from exporter.query.wire import (
     message,
     of_each,
     repeated,
+    starts,
     text,
     varint_lengths,
     varints,
@@ -52,6 +53,14 @@ def of_key(tag: bytes, key: str, texts: pa.Array) -> Bytes:
     zeros = np.zeros(len(texts), np.int64)
     named = pa.DictionaryArray.from_arrays(pa.array(zeros), pa.array([key]))
     return _key_values(tag, named, zeros, [_STRING], texts)
+
+
+def has_key(maps: pa.MapArray, key: str) -> npt.NDArray[np.bool_]:
+    """Return of each row whether it has a key."""
+    offsets, keys, _ = _flat(maps)
+    equal = pc.call_function("equal", [_plain(keys), pa.scalar(key)]).to_numpy(zero_copy_only=False)
+    before = starts(equal.astype(np.int64))
+    return before[offsets[1:]] > before[offsets[:-1]]
 
 
 def kinds_of(keys: Sequence[str], types: Sequence[tuple[str, str]]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -54,10 +54,6 @@ class Columns:
         if not isinstance(column, pa.ChunkedArray):
             return column
         return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-
-    def of(self, rows: Sequence[int], names: Sequence[str]) -> Columns:
-        """Return these columns of these rows."""
-        return Columns(self._table.select(list(names)).take(pa.array(rows, pa.int64())))
 
 
 def span_bodies(columns: Columns, *, for_viewers: bool) -> Bytes:
