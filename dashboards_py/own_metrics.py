@@ -21,6 +21,7 @@ def _own(metric: own.OwnMetric) -> Metric:
 REQUESTS, RECEIVED_BYTES = _own(own.OTLP_REQUESTS), _own(own.RECEIVED_BYTES)
 SPANS, ROWS, OVERFLOW = _own(own.SPANS), _own(own.ROWS), _own(own.OVERFLOW)
 STEP_DURATION, INSERT_DURATION = _own(own.STEP_DURATION), _own(own.INSERT_DURATION)
+QUESTION_DURATION, QUESTION_PAUSE = _own(own.QUESTION_DURATION), _own(own.QUESTION_PAUSE)
 SCRAPE_DURATION, INGEST_LAG = _own(own.SCRAPE_DURATION), _own(own.INGEST_LAG)
 QUEUE_BYTES, QUEUE_LIMIT = _own(own.QUEUE_BYTES), _own(own.QUEUE_LIMIT)
 BUFFER_BYTES, BUFFER_LIMIT = _own(own.BUFFER_BYTES), _own(own.BUFFER_LIMIT)
@@ -31,6 +32,7 @@ OWN: tuple[Metric, ...] = tuple(_own(metric) for metric in own.OWN_METRICS)
 
 (TRANSPORT,) = RECEIVED_BYTES.labels
 (STAGE,) = STEP_DURATION.labels
+ROUTE = QUESTION_DURATION.labels[0]
 (METRIC,) = SERIES.labels
 (VERSION,) = BUILD_INFO.labels
 TABLE = INSERT_DURATION.labels[0]

@@ -40,8 +40,8 @@ def trace(
     A span that came twice is there twice, the one that counts first.
 
     Besides `columns`: ContentAttributes, ContentAttributeTypes and ContentAttributePositions, with
-    the names of all content attributes but the values of `content_keys` only (None: of all). With `beside` the content is
-    asked for at the same time. Raise TooLargeError.
+    the names of all content attributes but the values of `content_keys` only (None: of all). With
+    `beside` the content is asked for at the same time. Raise TooLargeError.
     """
     asked = asked_of(session, trace_id)
     if asked is None:

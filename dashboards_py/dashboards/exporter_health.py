@@ -58,6 +58,7 @@ def board(*, deep: bool) -> Board:
             Section("", _state()),
             Section("Receiving", _receiving()),
             Section("Waiting and writing", _writing()),
+            Section("Questions", _questions()),
             Section("Quality of the numbers", quality(deep=deep)),
         ),
     )
@@ -211,6 +212,27 @@ def _writing() -> list[Panel]:
                 legend(own.INSTANCE),
             ),
             unit=Unit.COUNT, width=8,
+        ),
+    ]  # fmt: skip
+
+
+def _questions() -> list[Panel]:
+    return [
+        chart(
+            "Questions", "Questions per second by outcome: Grafana's, the data API's, reports'.",
+            PromQL(rate(own.QUESTION_DURATION, (OUTCOME,), suffix="_count"), legend(OUTCOME)),
+            unit=Unit.REQUESTS_PER_SECOND, width=8, empty="Nobody asked",
+        ),
+        chart(
+            "Time of a question", "95th percentile by route.",
+            PromQL(quantile(0.95, own.QUESTION_DURATION, (own.ROUTE,)), legend(own.ROUTE)),
+            unit=Unit.SECONDS, width=8, empty="Nobody asked",
+        ),
+        chart(
+            "Questions that pause",
+            "How many questions at once wait, on average, because spans wait to be read.",
+            PromQL(rate(own.QUESTION_PAUSE), "pausing"),
+            unit=Unit.COUNT, width=8, empty="Nobody asked",
         ),
     ]  # fmt: skip
 

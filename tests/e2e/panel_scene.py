@@ -19,7 +19,7 @@ from tests.support.clickhouse_http import clickhouse_http_server
 from tests.support.history import Window, write_past
 from tests.support.otlp import NS
 from tests.support.prometheus import prometheus_server
-from tests.support.service import Metrics, Service, running_service, store_url
+from tests.support.service import Metrics, Service, http, running_service, store_url
 
 _CONFIG = Path(__file__).parents[2] / "deploy/prometheus/prometheus.yml"
 _LABELS = "environment,feature,tenant,release"
@@ -62,7 +62,9 @@ def open_scene(directory: Path) -> Iterator[Scene]:
         now = time.time()
         for ago_s, release in ((30 * _HOUR_S, "1.0"), (1800, "1.0"), (1, "1.1")):
             _send(service, now - ago_s, release)
-        shown = service.wait_until_stored(_spans(service))
+        service.wait_until_stored(_spans(service))
+        assert http(f"{service.endpoints.api}/api/summary").status == 200
+        shown = service.metrics()
         prometheus = stack.enter_context(_prometheus(directory, service, shown, now))
         # A rate needs a rise between two scrapes: the same again, now that it is being watched.
         before = f"sum(llm_requests_total) == {shown.value('llm_requests_total')}"

@@ -17,11 +17,14 @@ from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from tests.pictures.moved import moved, seconds_of
 from tests.support.otlp import NS
-from tests.support.service import Service
+from tests.support.service import Service, http
 
 _SEED = 11
 _EVERY_S = 1.0
 _TRACES_PER_S = 0.8
+# What people look at meanwhile.
+_QUESTIONS_PER_S = 0.5
+_QUESTIONS = ("/api/summary", "/api/models", "/api/traces", "/tempo/api/search?q=%7B%7D")
 
 
 def live(service: Service, traces: Sequence[TracesData], for_s: float) -> None:
@@ -38,6 +41,9 @@ def live(service: Service, traces: Sequence[TracesData], for_s: float) -> None:
             for each_ns, body in _single(moved(trace, ends_ns, chance.getrandbits(64))):
                 heapq.heappush(ahead, (each_ns, next(turns), body))
         _send(service, ahead)
+        if chance.random() < _QUESTIONS_PER_S * _EVERY_S:
+            url = f"{service.endpoints.api}{chance.choice(_QUESTIONS)}"
+            assert http(url).status == 200, url
         time.sleep(_EVERY_S)
 
 
