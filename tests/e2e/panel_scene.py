@@ -63,7 +63,7 @@ def open_scene(directory: Path) -> Iterator[Scene]:
         for ago_s, release in ((30 * _HOUR_S, "1.0"), (1800, "1.0"), (1, "1.1")):
             _send(service, now - ago_s, release)
         service.wait_until_stored(_spans(service))
-        assert http(f"{service.endpoints.api}/api/summary").status == 200
+        _ask(service)
         shown = service.metrics()
         prometheus = stack.enter_context(_prometheus(directory, service, shown, now))
         # A rate needs a rise between two scrapes: the same again, now that it is being watched.
@@ -71,10 +71,12 @@ def open_scene(directory: Path) -> Iterator[Scene]:
         prometheus.wait_for(before)
         for release in ("1.0", "1.1"):
             _send(service, time.time(), release)
+        _ask(service)
         shown = service.wait_until_stored(_spans(service))
         prometheus.wait_for(f"sum(llm_requests_total) == {shown.value('llm_requests_total')}")
         prometheus.wait_for("sum(rate(llm_requests_total[1m])) > 0")
         prometheus.wait_for("sum(rate(llm_observatory_rows_total[1m])) > 0")
+        prometheus.wait_for("sum(rate(llm_observatory_question_duration_seconds_count[1m])) > 0")
         prometheus.wait_for('ALERTS{alertname="LLMPanelsAreTested",alertstate="firing"}')
         prometheus.wait_for("llm_budget_spent_usd > 0", lambda found: len(found) == 2)
         client = stack.enter_context(closing(clickhouse_connect.get_client(dsn=url)))
@@ -90,6 +92,10 @@ def _budgets(directory: Path) -> Path:
 def _send(service: Service, at_s: float, release: str) -> None:
     for body in traces(int(at_s * NS), release):
         assert service.export(body).status == 200
+
+
+def _ask(service: Service) -> None:
+    assert http(f"{service.endpoints.api}/api/summary").status == 200
 
 
 def _spans(service: Service) -> int:
