@@ -1,4 +1,4 @@
--- Services, agents, models and tools that work together; an arrow goes from a span to its child.
+-- Agents and tools, and the models that they call: what nobody here calls has no arrow to it.
 WITH spans AS
 (
     SELECT
@@ -25,6 +25,7 @@ SELECT
     1 - arc__failed AS arc__ok
 FROM spans
 WHERE node != ''
+    AND (node NOT LIKE 'model: %' OR ParentSpanId IN (SELECT SpanId FROM spans WHERE node != ''))
 GROUP BY node
 ORDER BY mainstat DESC
 LIMIT 60
