@@ -73,8 +73,7 @@ class Asking:
         self, route: str, question: Callable[[Cancellation], Answer], cancellation: Cancellation
     ) -> Answer:
         """Return the answer of `question` when its turn came and it has run."""
-        asked = time.monotonic()
-        await self._turn(cancellation)
+        paused_s = await self._turn(cancellation)
         began = time.monotonic()
         outcome = "ok"
         try:
@@ -86,20 +85,26 @@ class Asking:
             over = time.monotonic()
             if self._pace is not None:
                 self._pace.ran(over - began, over)
-            self._told(route, outcome, began - asked, over - began)
+            self._told(route, outcome, paused_s, over - began)
 
     def close(self) -> None:
         """Ask nothing more; what runs is not waited for."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _turn(self, cancellation: Cancellation) -> None:
-        """Wait while ingest goes first, however many others ask meanwhile not for too long."""
-        latest = time.monotonic() + (self._pace.pause_max_s if self._pace else 0.0)
+    async def _turn(self, cancellation: Cancellation) -> float:
+        """Wait while ingest goes first; return for how long, 0.0: not at all.
+
+        However many others ask meanwhile, it is never longer than the longest pause.
+        """
+        asked = time.monotonic()
+        paused_s = 0.0
         while not cancellation.wished and (left := self._pause_s()) > 0:
-            if time.monotonic() >= latest:
-                return
             # No event tells that no spans wait any more: that is an average of many looks.
             await asyncio.sleep(min(left, _LOOK_S))
+            paused_s = time.monotonic() - asked
+            if self._pace is None or paused_s >= self._pace.pause_max_s:
+                break
+        return paused_s
 
     async def _run(
         self, question: Callable[[Cancellation], Answer], cancellation: Cancellation

@@ -120,14 +120,18 @@ async def test_a_question_that_nobody_waits_for_does_not_pause() -> None:
 )
 async def test_how_a_question_ended_is_told(error: Exception, outcome: str) -> None:
     told: list[str] = []
-    asking = Asking(threads=1, told=lambda _, outcome, __, ___: told.append(outcome))
+    asking = Asking(
+        threads=1,
+        pace=behind(0.5),
+        told=lambda _, outcome, paused_s, __: told.append(f"{outcome} {paused_s}"),
+    )
 
     def question(_: Cancellation) -> None:
         raise error
 
     with pytest.raises(type(error)):
         await asking.ask("/some", question, Cancellation())
-    assert told == [outcome]
+    assert told == [f"{outcome} 0.0"]
     asking.close()
 
 
