@@ -108,17 +108,21 @@ def _attributes(columns: Columns) -> Lists:
 
 
 def _placed(plain: Lists, content: Lists, places: pa.Array | None) -> Lists:
-    """Put the items of `content` where `places` says, those of a row without places at its end.
+    """Put the items of `content` where `places` says, or behind all others of their row.
 
-    A place is one in the whole list of a row.
+    A place is one in the whole list of a row. They are behind where a row has no places for them,
+    or some that it does not have itself: of a span that came twice there is one content.
     """
     offsets = plain.offsets + content.offsets
     sizes = np.diff(content.offsets)
     row = np.repeat(np.arange(len(sizes)), sizes)
     at = offsets[row + 1] - content.offsets[row + 1] + np.arange(len(row))
     if places is not None:
-        known = np.diff(places.offsets.to_numpy()) == sizes
-        at[known[row]] = offsets[row][known[row]] + places.filter(pa.array(known)).flatten()
+        counts, said = np.diff(places.offsets), places.flatten().to_numpy().astype(np.int64)
+        of = np.repeat(np.arange(len(counts)), counts)
+        known = counts == sizes
+        known[of[said >= np.diff(offsets)[of]]] = False
+        at[known[row]] = (offsets[of] + said)[known[of]]
     order = np.full(int(offsets[-1]), -1, np.int64)
     order[at] = np.arange(len(at)) + len(plain.items)
     order[order < 0] = np.arange(len(plain.items))

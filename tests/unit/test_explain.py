@@ -21,9 +21,13 @@ from exporter.genai.prices.pricer import CostSource, Pricer
 from exporter.query.explain import Explainer
 from exporter.query.explanation import SpanExplanation, TraceExplanation
 from exporter.query.stored import rebuild
-from exporter.query.stored_spans import CONTENT_ATTRIBUTE_TYPES, CONTENT_ATTRIBUTES
+from exporter.query.stored_spans import (
+    CONTENT_ATTRIBUTE_POSITIONS,
+    CONTENT_ATTRIBUTE_TYPES,
+    CONTENT_ATTRIBUTES,
+)
 from exporter.spans.rows import rows
-from exporter.spans.schema import CONTENT_TABLE, SPANS_TABLE
+from exporter.spans.schema import ARROW_TYPES, CONTENT_TABLE, SPANS_TABLE
 from tests.golden import otlp_json
 from tests.support.otlp import NOON_NS, request
 from tests.unit.pipeline import DECODER, NORMALISE, PRICE, chat, decode
@@ -106,6 +110,23 @@ def test_spans_of_one_resource_and_scope_stand_together() -> None:
     given_back = ExportTraceServiceRequest.FromString(rebuilt.request)
     assert rebuilt.rows == (0, 2, 1)
     assert [len(r.scope_spans[0].spans) for r in given_back.resource_spans] == [2, 1]
+
+
+def test_content_whose_place_is_not_in_the_span_stands_at_its_end() -> None:
+    """A span that came twice, with other attributes, has one content for both of its rows."""
+    bare = stored(request(*(chat({"a": "1", "b": "2"}, number=number) for number in (1, 2))))
+    table = bare.drop_columns([CONTENT_ATTRIBUTES, CONTENT_ATTRIBUTE_TYPES])
+    text = ARROW_TYPES["Map(LowCardinality(String), String)"]
+    for name, values, arrow in (
+        (CONTENT_ATTRIBUTES, [[("prompt", "hello")]] * 2, text),
+        (CONTENT_ATTRIBUTE_TYPES, [[], []], text),
+        (CONTENT_ATTRIBUTE_POSITIONS, [[99], [0]], ARROW_TYPES["Array(UInt32)"]),
+    ):
+        table = table.append_column(name, pa.array(values, arrow))
+    (resource,) = ExportTraceServiceRequest.FromString(rebuild(table).request).resource_spans
+    first, second = ([each.key for each in one.attributes] for one in resource.scope_spans[0].spans)
+    assert (first.index("prompt"), second.index("prompt")) == (len(first) - 1, 0)
+    assert sorted(first) == sorted(second)
 
 
 # What is said of real instrumentations --------------------------------------------------------
