@@ -69,6 +69,14 @@ def asked_of(session: Session, trace_id: str) -> dict[str, Any] | None:
     return {"trace_id": trace_id, "first_s": first_s, "last_s": last_s, "limit": limit}
 
 
+def whole_trace(session: Session, sql: str, asked: Mapping[str, Any]) -> pa.Table:
+    """Return a row for each span of a trace; raise TooLargeError where those are too many."""
+    table = session.table(sql, asked)
+    if table.num_rows > TRACE_SPANS_MAX:
+        raise TooLargeError(f"the trace has more than {TRACE_SPANS_MAX} spans")
+    return table
+
+
 def time_of(session: Session, ids: Sequence[str]) -> tuple[int, int]:
     """Return from when to when the spans of traces began, nanoseconds; the end is after them."""
     if not ids:
@@ -81,9 +89,7 @@ def time_of(session: Session, ids: Sequence[str]) -> tuple[int, int]:
 
 def _spans(session: Session, columns: Sequence[Column], asked: Mapping[str, Any]) -> pa.Table:
     names = ", ".join(f"s.`{column.name}` AS `{column.name}`" for column in columns)
-    table = session.table(named_sql("trace_by_id").replace("/* columns */", names), asked)
-    if table.num_rows > TRACE_SPANS_MAX:
-        raise TooLargeError(f"the trace has more than {TRACE_SPANS_MAX} spans")
+    table = whole_trace(session, named_sql("trace_by_id").replace("/* columns */", names), asked)
     # Sorted here, because for few rows that takes the store longer.
     order = pc.call_function("sort_indices", [table], pc.SortOptions(_IN_ORDER)).to_numpy()
     table = table.drop_columns(["Again"])

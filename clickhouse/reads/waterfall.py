@@ -6,8 +6,7 @@ from typing import Any
 
 from clickhouse.reads.lists import TOKENS_SQL
 from clickhouse.reads.session import Session, named_sql
-from clickhouse.reads.traces import TRACE_SPANS_MAX, asked_of
-from exporter.errors import TooLargeError
+from clickhouse.reads.traces import asked_of, whole_trace
 
 
 def waterfall_spans(session: Session, trace_id: str) -> list[dict[str, Any]]:
@@ -18,7 +17,5 @@ def waterfall_spans(session: Session, trace_id: str) -> list[dict[str, Any]]:
     asked = asked_of(session, trace_id)
     if asked is None:
         return []
-    table = session.table(named_sql("trace_waterfall").replace("/* tokens */", TOKENS_SQL), asked)
-    if table.num_rows > TRACE_SPANS_MAX:
-        raise TooLargeError(f"the trace has more than {TRACE_SPANS_MAX} spans")
-    return table.to_pylist()
+    sql = named_sql("trace_waterfall").replace("/* tokens */", TOKENS_SQL)
+    return whole_trace(session, sql, asked).to_pylist()

@@ -59,9 +59,9 @@ class Asking:
         waiting: Callable[[], bool] = lambda: False,
         told: Told = lambda *_: None,
     ) -> None:
-        """`waiting` says whether spans wait to be read."""
+        """`waiting` says whether spans wait to be read. Without `pace` nothing pauses."""
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="question")
-        self._pace = pace
+        self._pace = pace or Pace(share=1.0, pause_max_s=0.0)
         self._waiting = waiting
         self._told = told
 
@@ -83,8 +83,7 @@ class Asking:
             raise
         finally:
             over = time.monotonic()
-            if self._pace is not None:
-                self._pace.ran(over - began, over)
+            self._pace.ran(over - began, over)
             self._told(route, outcome, paused_s, over - began)
 
     def close(self) -> None:
@@ -98,11 +97,11 @@ class Asking:
         """
         asked = time.monotonic()
         paused_s = 0.0
-        while not cancellation.wished and (left := self._pause_s()) > 0:
+        while not cancellation.wished and (left := self._look()) > 0:
             # No event tells that no spans wait any more: that is an average of many looks.
             await asyncio.sleep(min(left, _LOOK_S))
             paused_s = time.monotonic() - asked
-            if self._pace is None or paused_s >= self._pace.pause_max_s:
+            if paused_s >= self._pace.pause_max_s:
                 break
         return paused_s
 
@@ -112,13 +111,12 @@ class Asking:
         loop = asyncio.get_running_loop()
         answer = loop.run_in_executor(self._threads, question, cancellation)
         while not answer.done():
-            await asyncio.wait({answer}, timeout=_LOOK_S if self._pace else None)
-            self._pause_s()
+            await asyncio.wait({answer}, timeout=_LOOK_S)
+            self._look()
         return await answer
 
-    def _pause_s(self) -> float:
-        if self._pace is None:
-            return 0.0
+    def _look(self) -> float:
+        """Look whether spans wait; return how long the next question has to, as things are."""
         self._pace.look(waiting=self._waiting())
         return self._pace.pause_s(time.monotonic())
 

@@ -18,6 +18,7 @@ from exporter.query.wire import (
     Bytes,
     Ints,
     Lists,
+    fixed,
     joined,
     lengths,
     message,
@@ -182,11 +183,8 @@ def _integers(tag: bytes) -> Callable[[pa.Array], tuple[Bytes, Bytes]]:
 
 def _doubles(texts: pa.Array) -> tuple[Bytes, Bytes]:
     numbers = np.array([float(each) for each in texts.to_pylist()], "<f8")
-    bodies = numbers.view("S8") if len(numbers) else numbers
-    data = pa.py_buffer(np.ascontiguousarray(bodies))
-    offsets = pa.py_buffer(np.arange(len(numbers) + 1, dtype=np.int64) * 8)
-    whole = pa.LargeBinaryArray.from_buffers(BYTES, len(numbers), [None, offsets, data])
-    return _same(b"\x21", len(texts)), whole
+    every = np.ones(len(numbers), np.bool_)
+    return _same(b"\x21", len(texts)), fixed(b"", numbers.view(np.uint8).reshape(-1, 8), every)
 
 
 def _each(write: Callable[[str], bytes]) -> Callable[[pa.Array], tuple[Bytes, Bytes]]:

@@ -133,14 +133,24 @@ def optional_messages(tag: bytes, bodies: Bytes) -> Bytes:
 def fixed64s(tag: bytes, values: Uints) -> Bytes:
     """Return a field of 8 bytes for each value, nothing for 0."""
     present = values != 0
-    return _fixed(tag, values[present].astype("<u8").view(np.uint8).reshape(-1, 8), present)
+    return fixed(tag, values[present].astype("<u8").view(np.uint8).reshape(-1, 8), present)
 
 
 def ids(tag: bytes, column: pa.Array, size: int) -> Bytes:
     """Return a field of `size` bytes from each hexadecimal text, nothing for the empty one."""
     present = pc.call_function("binary_length", [column]).to_numpy() > 0
     whole = np.frombuffer(bytes.fromhex("".join(column.to_pylist())), np.uint8)
-    return _fixed(tag + bytes([size]), whole.reshape(-1, size), present)
+    return fixed(tag + bytes([size]), whole.reshape(-1, size), present)
+
+
+def fixed(head: bytes, rows: npt.NDArray[np.uint8], present: npt.NDArray[np.bool_]) -> Bytes:
+    """Return `head` and the next of the rows wherever one is present."""
+    count, size = rows.shape
+    width = len(head) + size
+    data = np.empty((count, width), np.uint8)
+    data[:, : len(head)] = np.frombuffer(head, np.uint8)
+    data[:, len(head) :] = rows
+    return _column(starts(present * np.int64(width)), data)
 
 
 def of_each(column: pa.Array, write: Callable[[Any], bytes]) -> Bytes:
@@ -169,16 +179,6 @@ def data_of(column: Bytes) -> bytes:
         return b""
     ends = np.frombuffer(offsets, np.int64)[column.offset : column.offset + len(column) + 1]
     return data[int(ends[0]) : int(ends[-1])].to_pybytes()
-
-
-def _fixed(head: bytes, rows: npt.NDArray[np.uint8], present: npt.NDArray[np.bool_]) -> Bytes:
-    """Return `head` and the next of the rows wherever one is present."""
-    count, size = rows.shape
-    width = len(head) + size
-    data = np.empty((count, width), np.uint8)
-    data[:, : len(head)] = np.frombuffer(head, np.uint8)
-    data[:, len(head) :] = rows
-    return _column(starts(present * np.int64(width)), data)
 
 
 def _column(offsets: Ints, data: Any) -> Bytes:
