@@ -7,14 +7,14 @@ import logging
 import sys
 from dataclasses import asdict
 from importlib import import_module
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from typer.core import TyperGroup
 from typer.main import get_group
 
 from exporter import __version__
+from exporter.commands.options import Config
 from exporter.endpoints import Endpoints
 from exporter.errors import ConfigurationError
 from exporter.settings import CONFIG_VARIABLE, PREFIX, Settings, load
@@ -86,7 +86,7 @@ def about() -> None:
 
 @app.command(epilog=settings_help())
 def serve(
-    config: Annotated[Path | None, typer.Option(help="YAML file with settings.")] = None,
+    config: Config = None,
 ) -> None:
     """Run the service until it is told to stop."""
     from exporter.app import run  # noqa: PLC0415 - help must not load the engine

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,6 +13,7 @@ from rich.text import Text
 
 from clickhouse.reads.session import ReadPool
 from exporter.cancellation import Cancellation
+from exporter.commands.options import ApiUrl, Config
 from exporter.errors import ConfigurationError
 from exporter.genai.convention import load as load_conventions
 from exporter.genai.prices.book import PriceBook
@@ -34,10 +34,8 @@ def explain(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON, as the API gives it.")
     ] = False,
-    api_url: Annotated[
-        str | None, typer.Option(help="Where the service answers [from the settings].")
-    ] = None,
-    config: Annotated[Path | None, typer.Option(help="YAML file with settings.")] = None,
+    api_url: ApiUrl = None,
+    config: Config = None,
 ) -> None:
     """Say for each span of a trace where its usage and cost come from."""
     wanted = trace_id.strip().lower()

@@ -14,6 +14,7 @@ from clickhouse.reads.session import ReadPool
 from exporter.answering import profile_questions
 from exporter.cancellation import Cancellation
 from exporter.commands.files import write
+from exporter.commands.options import ApiUrl, Config
 from exporter.errors import ConfigurationError, WrongQueryError
 from exporter.query.flame.fold import fold
 from exporter.query.flame_export import ENDINGS, Form, Wanted, export, form_of, profile_query
@@ -57,10 +58,8 @@ def flamegraph(  # noqa: PLR0913 - options of a command line
     form: Annotated[
         Form | None, typer.Option("--format", help="Form [from the file's name, else folded].")
     ] = None,
-    api_url: Annotated[
-        str | None, typer.Option(help="Where the service answers [from the settings].")
-    ] = None,
-    config: Annotated[Path | None, typer.Option(help="YAML file with settings.")] = None,
+    api_url: ApiUrl = None,
+    config: Config = None,
 ) -> None:
     """Write a flame graph of cost, tokens, calls, errors or time to a file."""
     chosen = form or _form(output)

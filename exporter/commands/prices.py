@@ -6,7 +6,6 @@ import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Annotated
 
 import pyarrow as pa
@@ -19,6 +18,7 @@ from rich.table import Table
 from clickhouse.client import Address
 from clickhouse.reads.calls import CallReader, Calls
 from clickhouse.reprice import Repricer, changed
+from exporter.commands.options import Config
 from exporter.commands.price_totals import Total
 from exporter.commands.rate_cards import show_card
 from exporter.errors import (
@@ -46,7 +46,6 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-Config = Annotated[Path | None, typer.Option(help="YAML file with settings.")]
 Since = Annotated[str, typer.Option(help="How far back: 12h, 30d, 4w, or a date (UTC).")]
 
 

@@ -16,6 +16,7 @@ from exporter.answering import report_questions
 from exporter.api.report import ReportForm, written
 from exporter.cancellation import Cancellation
 from exporter.commands.files import write
+from exporter.commands.options import ApiUrl, Config
 from exporter.errors import ConfigurationError, UndeliveredError
 from exporter.notices.reports import webhook
 from exporter.query.report.digest import Period
@@ -50,10 +51,8 @@ def report(  # noqa: PLR0913 - options of a command line
     send: Annotated[
         bool, typer.Option("--send", help="Post it to the Slack webhook of the settings.")
     ] = False,
-    api_url: Annotated[
-        str | None, typer.Option(help="Where the service answers [from the settings].")
-    ] = None,
-    config: Annotated[Path | None, typer.Option(help="YAML file with settings.")] = None,
+    api_url: ApiUrl = None,
+    config: Config = None,
 ) -> None:
     """Say what a day or a week of LLM calls did and cost, and what is unusual."""
     settings = load(config)

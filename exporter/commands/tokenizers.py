@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from exporter.commands.options import Config
 from exporter.errors import ConfigurationError
 from exporter.genai.tokenizers import Method, catalogue, install, read
 from exporter.settings import load
@@ -17,7 +18,6 @@ from exporter.settings import load
 # pip has time limits of its own for each connection; this is for one that drips.
 _DOWNLOAD_TIMEOUT_S = 600
 
-Config = Annotated[Path | None, typer.Option(help="YAML file with settings.")]
 
 tokenizers = typer.Typer(
     no_args_is_help=True, help="Files for estimates of tokens, where a sender reports none."
